@@ -390,7 +390,7 @@ typedef struct ws_cause {
    * handshake failed, 0 if none. */
   uint16_t status;
   /* One line for a person: what was wrong and, for a limit, which option to
-   * raise. Ends in NUL. */
+   * raise. Static, ends in NUL. */
   const char *message;
   /* Client, when a response came but did not open the connection; else NULL. */
   const ws_response *response;
@@ -423,7 +423,7 @@ typedef struct ws_conn_event {
       uint32_t rtt;
     } control;
     /* ERROR. */
-    const ws_cause *cause;
+    ws_cause error;
     /* CLOSE, as a browser's CloseEvent: the peer's code or 1005 when its Close
      * frame had none, 1006 when the connection failed; clean when both Close
      * frames went over the wire. The reason is UTF-8. */
@@ -439,6 +439,10 @@ typedef struct ws_conn_event {
 /* Takes the next event. Returns false when there is none and all input has been
  * used. Since 0.1. */
 WS_API bool ws_conn_next_event(ws_conn *conn, ws_conn_event *out_event);
+
+/* Says that the application does not feed for now (true), so that the deadlines
+ * which wait for the peer stand still, or feeds again (false). Since 0.1. */
+WS_API void ws_conn_set_paused(ws_conn *conn, bool is_paused);
 
 /* From the next message on, hands messages out in pieces as they come (true) or
  * whole (false, the state at the start). Limits hold either way. Since 0.1. */
