@@ -1,0 +1,210 @@
+#!/usr/bin/env bash
+# Builds and tests everything. Works from any folder, as often as you like; all
+# that it makes stands under build/test. The last line says how it went.
+usage() {
+  cat <<'END'
+Usage: tools/test.sh [--quick] [--help]
+
+Installs what is missing (Debian and Ubuntu, as root or through sudo, by apt),
+then builds and runs all tests:
+  - the layers check of the C sources,
+  - gcc, Release: all C tests, and the corpora of the fuzzers,
+  - clang, Debug, address and undefined-behaviour sanitizers: the same tests,
+  - the installed package, used through pkg-config and CMake.
+
+  --quick  leaves out the C tests labelled `slow` (those that try every value of
+           something); everything else runs.
+
+The last line is "N passed, N failed", where N counts single test cases. The exit
+status is 0 if nothing failed. The output of a failing test is shown; the full
+output of every step is in build/test/*.log.
+END
+}
+
+set -u -o pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+
+ctest_options=()
+while [ $# -gt 0 ]; do
+  case $1 in
+  --quick) ctest_options+=(--label-exclude '^slow$') ;;
+  --help | -h) usage; exit 0 ;;
+  *) usage >&2; exit 2 ;;
+  esac
+  shift
+done
+
+readonly out=$PWD/build/test
+jobs=$(nproc)
+passed=0
+failed=0
+
+# -- What is needed --------------------------------------------------------------
+
+has_library() { pkg-config --exists "$1" 2>/dev/null; }
+has_sanitizers() {
+  echo 'int main(void) { return 0; }' |
+    clang -fsanitize=address,undefined -x c -o /dev/null - 2>/dev/null
+}
+
+# Prints the Debian packages that are missing. The sanitizers' package has the
+# version of clang in its name, so it shows only once clang is there.
+missing_packages() {
+  command -v python3 >/dev/null || echo python3
+  command -v cmake >/dev/null || echo cmake
+  command -v make >/dev/null || echo make
+  command -v gcc >/dev/null || echo gcc libc6-dev
+  command -v g++ >/dev/null || echo g++
+  command -v clang >/dev/null || echo clang
+  command -v pkg-config >/dev/null || echo pkg-config
+  has_library cmocka || echo libcmocka-dev
+  has_library zlib || echo zlib1g-dev
+  has_library libidn2 || echo libidn2-dev
+  if command -v clang >/dev/null && ! has_sanitizers; then
+    echo "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
+  fi
+}
+
+give_up() {
+  printf '%s\n' "$@" "0 passed, 1 failed"
+  exit 1
+}
+
+install_missing() {
+  local missing sudo=()
+  [ "$(id -u)" -eq 0 ] || sudo=(sudo)
+  for _ in 1 2; do
+    missing=$(missing_packages | xargs)
+    [ -n "$missing" ] || return 0
+    command -v apt-get >/dev/null ||
+      give_up "Missing, and this is no Debian or Ubuntu: $missing"
+    [ ${#sudo[@]} -eq 0 ] || command -v sudo >/dev/null ||
+      give_up "Missing: $missing" "Install them as root, or install sudo."
+    echo "Installing: $missing"
+    # shellcheck disable=SC2086 # one word for each package
+    { timeout 300 "${sudo[@]}" apt-get -q update &&
+      timeout 1200 "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get -q install -y --no-install-recommends $missing; } \
+      >"$out/install.log" 2>&1 || {
+      tail -n 15 "$out/install.log"
+      give_up "Could not install: $missing" \
+        "Without a network, install them beforehand; then none is needed."
+    }
+  done
+  missing=$(missing_packages | xargs)
+  [ -z "$missing" ] || give_up "Installed, but still not usable: $missing"
+}
+
+# -- Running ---------------------------------------------------------------------
+
+# run NAME SECONDS COMMAND... - runs with a time limit; the output goes to
+# build/test/NAME.log and is shown if it fails.
+run() {
+  local name=$1 seconds=$2 status=0
+  shift 2
+  timeout -k 10 "$seconds" "$@" >"$out/$name.log" 2>&1 || status=$?
+  [ $status -ne 0 ] || return 0
+  tail -n 200 "$out/$name.log"
+  [ $status -ne 124 ] || echo "stopped after $seconds seconds"
+  echo "FAILED: $name"
+  return 1
+}
+
+# check NAME SECONDS COMMAND... - the same, counted as one test.
+check() {
+  if run "$@"; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+    return 1
+  fi
+}
+
+# Reads ctest's LastTest.log and prints "PASSED FAILED". A program that speaks
+# TAP (cmocka) counts by its cases, and as one failure if it failed beside them
+# (died, leaked, took too long); any other program counts as one.
+count_cases() {
+  awk '
+    function add() {
+      if (!is_test) return
+      if (!is_passed && not_ok == 0) not_ok = 1
+      if (is_passed && ok + not_ok == 0) ok = 1
+      passed += ok; failed += not_ok
+    }
+    /^[0-9]+\/[0-9]+ Testing: / { add(); is_test = 1; is_passed = ok = not_ok = 0 }
+    /^(not )?ok [0-9]+ # SKIP/  { print "skipped: " $0 >"/dev/stderr"; next }
+    /^ok [0-9]+/                { ok++ }
+    /^not ok [0-9]+/            { not_ok++ }
+    /^Test Passed\.$/           { is_passed = 1 }
+    END { add(); print passed + 0, failed + 0 }' "$1"
+}
+
+# c_tests NAME SOURCE CMAKE_OPTION... - configures and builds a project in
+# build/test/NAME and runs its tests.
+c_tests() {
+  local name=$1 source=$2 dir=$out/$1 counts status=0
+  shift 2
+  run "$name-configure" 120 cmake -S "$source" -B "$dir" "$@" &&
+    run "$name-build" 900 cmake --build "$dir" --parallel "$jobs" || {
+    failed=$((failed + 1))
+    return
+  }
+  local log=$dir/Testing/Temporary/LastTest.log
+  rm -f "$log"
+  CMOCKA_MESSAGE_OUTPUT=TAP run "$name-ctest" 1800 ctest --test-dir "$dir" \
+    --output-on-failure --no-tests=error --parallel "$jobs" \
+    ${ctest_options[@]+"${ctest_options[@]}"} || status=1
+  read -r -a counts <<<"$( [ -f "$log" ] && count_cases "$log" || echo 0 0)"
+  # Whatever ctest calls a failure is one here, even if the log shows none.
+  [ $status -eq 0 ] || [ "${counts[1]}" -gt 0 ] || counts[1]=1
+  passed=$((passed + counts[0]))
+  failed=$((failed + counts[1]))
+  echo "${counts[0]} passed, ${counts[1]} failed in $name"
+}
+
+# -- The steps -------------------------------------------------------------------
+
+layers() {
+  check layers 60 python3 tools/check_layers.py
+  check layers-self-test 60 python3 tools/check_layers.py --self-test
+}
+
+gcc_release() {
+  CC=gcc c_tests gcc-release . -DCMAKE_BUILD_TYPE=Release -DWS_WERROR=ON
+}
+
+clang_sanitizers() {
+  export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
+  CC=clang c_tests clang-sanitizers . -DCMAKE_BUILD_TYPE=Debug -DWS_WERROR=ON \
+    -DWS_SANITIZE=address,undefined
+  unset ASAN_OPTIONS UBSAN_OPTIONS
+}
+
+# Installs what gcc_release built and uses it from outside of the tree.
+package() {
+  rm -rf "$out/prefix" "$out/package-cmake"
+  check package-install 60 cmake --install "$out/gcc-release" --prefix "$out/prefix" ||
+    return
+  for kind in shared static; do
+    check "package-pkg-config-$kind" 120 tests/package/pkg_config.sh \
+      "$out/prefix" "$out/package-pkg-config" "$kind"
+  done
+  c_tests package-cmake tests/package -DCMAKE_PREFIX_PATH="$out/prefix"
+}
+
+main() {
+  mkdir -p "$out"
+  # Two runs in one folder would trip over each other.
+  exec 9>"$out/lock"
+  flock -w 3600 9 || give_up "Another run holds $out/lock."
+
+  install_missing
+  for step in layers gcc_release clang_sanitizers package; do
+    echo "== $step"
+    "$step"
+  done
+  echo "$passed passed, $failed failed"
+  [ "$failed" -eq 0 ]
+}
+
+main
