@@ -82,13 +82,13 @@ install_missing() {
       give_up "Missing: $missing" "Install them as root, or install sudo."
     echo "Installing: $missing"
     # shellcheck disable=SC2086 # one word for each package
-    { timeout 300 "${sudo[@]}" apt-get -q update &&
+    { timeout 300 "${sudo[@]}" apt-get -q update # A broken third source is no matter.
       timeout 1200 "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get -q install -y --no-install-recommends $missing; } \
       >"$out/install.log" 2>&1 || {
       tail -n 15 "$out/install.log"
       give_up "Could not install: $missing" \
-        "Without a network, install them beforehand; then none is needed."
+        "If there is no network: with these installed beforehand, none is needed."
     }
   done
   missing=$(missing_packages | xargs)
