@@ -7,27 +7,26 @@
 
 #include "base/buf.h"
 #include "proto/deflate.h"
+#include "proto/extension.h"
 #include "proto/http.h"
+#include "proto/subprotocol.h"
 #include "ws/conn.h"
 
 #define WS__KEY_SIZE    24 /* Sec-WebSocket-Key: 16 bytes in base64. */
 #define WS__ACCEPT_SIZE 28 /* Sec-WebSocket-Accept: 20 bytes in base64. */
 
-/* What is offered (client) or acceptable (server) of permessage-deflate. */
-typedef struct ws__deflate_offer {
-  bool is_enabled;
-  ws__deflate_params params; /* Window bits are upper bounds. */
-} ws__deflate_offer;
-
 /* RFC 6455 4.2.2 item 5.4: base64(SHA-1(key + GUID)). */
 void ws__handshake_accept_key(const char key[WS__KEY_SIZE],
                               char out_accept[WS__ACCEPT_SIZE]);
 
-/* -- Client ----------------------------------------------------------------- */
+/* -- Client -----------------------------------------------------------------
+ */
 
-/* Checks `request` and appends the request head to `out`.
- * Returns 0, WS_ERR_SYNTAX, WS_ERR_INVALID_ARGUMENT or WS_ERR_NO_MEMORY, and for
- * the first two `*reason` (static). */
+/* Checks `request` and appends the request head to `out`. Everything is
+ * checked, the strings of the URL too, so that nothing an application passes on
+ * can add a line to the head. Returns 0, WS_ERR_SYNTAX (a subprotocol),
+ * WS_ERR_INVALID_ARGUMENT or WS_ERR_NO_MEMORY, with `*reason` (static), and
+ * then `out` is as it was. */
 int ws__handshake_write_request(const ws_conn_request *request,
                                 const ws__deflate_offer *offer,
                                 const char key[WS__KEY_SIZE],
@@ -52,7 +51,8 @@ int ws__handshake_check_response(const ws__http_head *head,
                                  ws__agreement *out_agreement,
                                  const char **reason);
 
-/* -- Server ----------------------------------------------------------------- */
+/* -- Server -----------------------------------------------------------------
+ */
 
 typedef struct ws__server_rules {
   const char *const *origins; /* As in ws_conn_options; NULL: same origin. */
@@ -63,21 +63,21 @@ typedef struct ws__server_rules {
 
 /* What a request asks for. */
 typedef struct ws__upgrade {
-  bool is_upgrade;           /* False: plain HTTP, all else is unset. */
-  char key[WS__KEY_SIZE];    /* Sec-WebSocket-Key. */
-  char *protocol_storage;    /* Owns the strings of `protocols`. */
-  size_t protocol_storage_size;
+  bool is_upgrade;        /* False: plain HTTP, all else is unset. */
+  char key[WS__KEY_SIZE]; /* Sec-WebSocket-Key. */
   const char **protocols; /* Offered, in order; NUL-terminated strings. */
   size_t protocol_count;
-  bool has_deflate; /* An offer we can meet was found: */
+  size_t protocol_size; /* Of the block at `protocols`. */
+  bool has_deflate;     /* An offer we can meet was found: */
   ws__deflate_params deflate;
-  bool deflate_names_client_bits; /* The answer has to say these parameters */
-  bool deflate_names_server_bits; /* explicitly (RFC 7692 7.1.2). */
+  char extensions[WS__EXTENSION_SIZE]; /* The answer to it, or "". */
 } ws__upgrade;
 
-/* Judges a request. Returns 0 (with is_upgrade true or false), or the error for
- * which it is refused with `*status` and `*reason` (static), WS_ERR_NO_MEMORY
- * with 500. */
+/* Judges a request. One that neither names websocket in Upgrade nor has a
+ * Sec-WebSocket-Key is plain HTTP; of that only Host is judged.
+ * Returns 0 (with is_upgrade true or false), or the error for which it is
+ * refused with `*status` and `*reason` (static), WS_ERR_NO_MEMORY with 500.
+ * After an error there is nothing to free. */
 int ws__handshake_check_request(const ws__http_head *head,
                                 const ws__server_rules *rules,
                                 const ws_allocator *allocator,
@@ -86,17 +86,21 @@ int ws__handshake_check_request(const ws__http_head *head,
 
 void ws__upgrade_free(ws__upgrade *upgrade, const ws_allocator *allocator);
 
-/* Appends the 101 to `out`. `protocol` is NULL or one of those offered. The value
- * of Sec-WebSocket-Extensions, "" for none, is appended to `extensions` with its
- * NUL.
- * Returns 0, WS_ERR_INVALID_ARGUMENT or WS_ERR_NO_MEMORY. */
+/* Appends the 101 to `out`. `protocol` is NULL or one of those offered. The
+ * value of Sec-WebSocket-Extensions, "" for none, is appended to `extensions`
+ * with its NUL. Returns 0, WS_ERR_INVALID_ARGUMENT or WS_ERR_NO_MEMORY, and
+ * then both buffers hold what they held. */
 int ws__handshake_write_accept(const ws__upgrade *upgrade, const char *protocol,
                                const ws_header *headers, size_t header_count,
                                const ws_allocator *allocator, ws__buf *out,
                                ws__buf *extensions);
 
 /* Appends a complete plain response that ends the connection, with or without
- * its body. Returns 0, WS_ERR_INVALID_ARGUMENT or WS_ERR_NO_MEMORY. */
+ * its body. Content-Length and Connection are added, with 405 the Allow and
+ * with 426 the Upgrade and Sec-WebSocket-Version that RFC 9110 and RFC 6455 ask
+ * for; 204 and 304 have neither body nor Content-Length. `status` is 200 to
+ * 599. Returns 0, WS_ERR_INVALID_ARGUMENT or WS_ERR_NO_MEMORY, and then `out`
+ * is as it was. */
 int ws__handshake_write_response(uint16_t status, const ws_header *headers,
                                  size_t header_count, const void *body,
                                  size_t body_len, bool has_body,
