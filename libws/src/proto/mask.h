@@ -7,6 +7,7 @@
 #ifndef WS__MASK_H
 #define WS__MASK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,5 +17,27 @@ void ws__mask(uint8_t *data, size_t len, const uint8_t key[4], size_t offset);
 /* Masks or unmasks from `src` to `dst`, which must not overlap. */
 void ws__mask_copy(uint8_t *dst, const uint8_t *src, size_t len,
                    const uint8_t key[4], size_t offset);
+
+/* -- The kernels behind them --------------------------------------------- */
+
+/* Shorter payloads do not go through a kernel. */
+#define WS__MASK_KERNEL_MIN 32
+
+/* Masks at least WS__MASK_KERNEL_MIN bytes from `src` to `dst`, which are the
+ * same or do not overlap. `key` holds the four key octets in memory order, that
+ * of src[0] first. */
+typedef void ws__mask_fn(uint8_t *dst, const uint8_t *src, size_t len,
+                         uint32_t key);
+
+typedef struct ws__mask_kernel {
+  const char *name;
+  bool (*is_supported)(void); /* By this CPU. */
+  ws__mask_fn *mask;
+} ws__mask_kernel;
+
+/* All that were compiled, the best first; the first that is supported is used.
+ * The last one, "portable", always is. */
+extern const ws__mask_kernel ws__mask_kernels[];
+extern const size_t ws__mask_kernel_count;
 
 #endif

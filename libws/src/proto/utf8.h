@@ -27,4 +27,24 @@ static inline bool ws__utf8_is_complete(ws__utf8_state state) {
 /* Whether `data` as a whole is valid. */
 bool ws__utf8_is_valid(const uint8_t *data, size_t len);
 
+/* -- The kernels behind them --------------------------------------------- */
+
+/* Shorter texts do not go through a kernel: one vector, and the three bytes
+ * that a kernel wants to stand before each vector. */
+#define WS__UTF8_KERNEL_MIN (16 + 3)
+
+/* Whether `data` as a whole is valid; at least WS__UTF8_KERNEL_MIN bytes. */
+typedef bool ws__utf8_fn(const uint8_t *data, size_t len);
+
+typedef struct ws__utf8_kernel {
+  const char *name;
+  bool (*is_supported)(void); /* By this CPU. */
+  ws__utf8_fn *is_valid;
+} ws__utf8_kernel;
+
+/* All that were compiled, the best first; the first that is supported is used.
+ * The last one, "portable", always is. */
+extern const ws__utf8_kernel ws__utf8_kernels[];
+extern const size_t ws__utf8_kernel_count;
+
 #endif
