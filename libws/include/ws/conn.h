@@ -311,12 +311,13 @@ WS_API int ws_conn_respond(ws_conn *conn, uint16_t status,
 
 /* -- Bytes and time in ------------------------------------------------------ */
 
-/* Tells the time: monotonic milliseconds, never less than before. Call before
- * ws_conn_feed() and when ws_conn_deadline() has come; it may cause events and
- * output. Since 0.1. */
+/* Tells the time: monotonic milliseconds. Call it before the other calls of a
+ * turn, and when ws_conn_deadline() has come. What is due is done by
+ * ws_conn_next_event() after it has used all input, so that a peer is not blamed
+ * for a caller that was late. Since 0.1. */
 WS_API void ws_conn_tick(ws_conn *conn, uint64_t now);
 
-/* Returns the time at which ws_conn_tick() has something to do, or
+/* Returns the time at which ws_conn_next_event() has something to do, or
  * WS_NO_DEADLINE. Changes with every other call. Since 0.1. */
 WS_API uint64_t ws_conn_deadline(const ws_conn *conn);
 
@@ -440,8 +441,11 @@ typedef struct ws_conn_event {
  * used. Since 0.1. */
 WS_API bool ws_conn_next_event(ws_conn *conn, ws_conn_event *out_event);
 
-/* Says that the application does not feed for now (true), so that the deadlines
- * which wait for the peer stand still, or feeds again (false). Since 0.1. */
+/* Stops (true) or goes on with (false) the events that input causes, for an
+ * application that is slower than the peer. While paused the input is kept, the
+ * end of the transport is not looked at, and the deadlines stand still that wait
+ * for something from the peer. Feed no more meanwhile, so that the peer has to
+ * wait. Since 0.1. */
 WS_API void ws_conn_set_paused(ws_conn *conn, bool is_paused);
 
 /* From the next message on, hands messages out in pieces as they come (true) or
@@ -465,8 +469,8 @@ enum ws_send_flags {
  * grows by `len`, as in a browser.
  * Returns 0; WS_ERR_INVALID_STATE while CONNECTING; WS_ERR_INVALID_ARGUMENT for
  * another type inside a message; WS_ERR_INVALID_UTF8 for text that is not
- * (nothing was sent); WS_ERR_NO_MEMORY (nothing was sent; a compressed or
- * fragmented message: the connection has failed); WS_ERR_RANDOM and
+ * (nothing was sent); WS_ERR_NO_MEMORY (nothing was sent; if the message is
+ * compressed, the connection has failed); WS_ERR_RANDOM and
  * WS_ERR_SEND_QUEUE_FULL (the connection has failed). Since 0.1. */
 WS_API int ws_conn_send(ws_conn *conn, ws_message_type type, const void *data,
                         size_t len, unsigned flags);

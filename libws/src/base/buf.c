@@ -1,5 +1,6 @@
 #include "base/buf.h"
 
+#include <assert.h>
 #include <string.h>
 
 int ws__buf_reserve(ws__buf *buf, const ws_allocator *allocator, size_t extra) {
@@ -8,8 +9,11 @@ int ws__buf_reserve(ws__buf *buf, const ws_allocator *allocator, size_t extra) {
 
   const size_t need = buf->len + extra;
   size_t cap = buf->cap < WS__BUF_MIN ? WS__BUF_MIN : buf->cap * 2;
-  if (cap < need) cap = need;
+  return ws__buf_resize(buf, allocator, cap < need ? need : cap);
+}
 
+int ws__buf_resize(ws__buf *buf, const ws_allocator *allocator, size_t cap) {
+  assert(cap > 0 && cap >= buf->len);
   uint8_t *data = ws__realloc(allocator, buf->data, buf->cap, cap);
   if (data == NULL) return WS_ERR_NO_MEMORY;
   buf->data = data;

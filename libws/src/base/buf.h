@@ -20,6 +20,10 @@ typedef struct ws__buf {
  * nothing has changed. */
 int ws__buf_reserve(ws__buf *buf, const ws_allocator *allocator, size_t extra);
 
+/* Makes the buffer hold exactly `cap` bytes, at least what is in it and not 0.
+ * Returns 0 or WS_ERR_NO_MEMORY, and then nothing has changed. */
+int ws__buf_resize(ws__buf *buf, const ws_allocator *allocator, size_t cap);
+
 /* Appends `len` bytes. Returns 0 or WS_ERR_NO_MEMORY, and then nothing has
  * changed. */
 int ws__buf_append(ws__buf *buf, const ws_allocator *allocator,

@@ -231,6 +231,7 @@ static int clean(parser *p, const char *text, size_t len) {
   size_t end = len;
   while (end > start && is_control_or_space(text[end - 1]))
     end--;
+  if (start == end) return refuse(p, "the URL is empty");
 
   const int err = ws__buf_reserve(&p->text, p->allocator, end - start);
   if (err != 0) return err;

@@ -1,0 +1,31 @@
+/* config.h - options after checking: every default filled in, every string
+ * owned, shared by counting references. Never changed once made. */
+#ifndef WS__CONFIG_H
+#define WS__CONFIG_H
+
+#include <stdatomic.h>
+
+#include "base/alloc.h"
+#include "proto/handshake.h"
+#include "proto/http.h"
+#include "ws/conn.h"
+
+struct ws_conn_config {
+  atomic_size_t references;
+  size_t size; /* Of this block, in which the lists stand too. */
+  ws_role role;
+  /* The options without zeros; `origins` and `hosts` are our copies. */
+  ws_conn_options options;
+  /* The same by the names of the modules that take them. */
+  ws__http_limits http_limits;
+  ws__server_rules rules; /* The deflate offer is the client's too. */
+};
+
+ws_conn_config *ws__config_ref(ws_conn_config *config);
+
+static inline const ws_allocator *
+ws__config_allocator(const ws_conn_config *config) {
+  return &config->options.allocator;
+}
+
+#endif

@@ -1,0 +1,458 @@
+/* conn_opening.c - the opening handshake of a connection (RFC 6455 section 4).
+ *
+ * Turns heads into events and answers; what a head must be like is handshake's
+ * business. All of it lives in one struct that is freed when the connection is
+ * open, or with the connection if it never is. */
+#include <string.h>
+
+#include "proto/base64.h"
+#include "proto/conn.h"
+
+#define KEY_BYTES            16 /* Section 4.1 item 7. */
+
+#define STATUS_SWITCHING     101
+#define STATUS_OK            200
+#define STATUS_BAD_REQUEST   400
+#define STATUS_TIMEOUT       408
+#define STATUS_TOO_LARGE     431
+#define STATUS_INTERNAL      500
+#define STATUS_HTTP_VERSION  505
+#define STATUS_LAST          599
+
+typedef enum stage {
+  STAGE_IDLE,    /* Client: nothing has been asked for. */
+  STAGE_HEAD,    /* The peer's head is awaited. */
+  STAGE_BODY,    /* Client: the body of a refusal is. */
+  STAGE_WAITING, /* Server: the application's answer is. */
+  STAGE_OVER     /* Open, failed or answered. */
+} stage;
+
+struct ws__opening {
+  stage stage;
+  ws__http_reader reader;
+  ws__http_head head;
+
+  /* Client. */
+  char key[WS__KEY_SIZE];
+  char **protocols; /* Asked for: pointers, then strings, in one block. */
+  size_t protocol_count;
+  size_t protocols_size;
+  ws_response response;
+  ws__http_body body_reader;
+  ws__buf body;
+
+  /* Server. */
+  ws__upgrade upgrade;
+  ws_request request;
+};
+
+/* -- Life ------------------------------------------------------------------- */
+
+int ws__opening_new(ws_conn *conn) {
+  ws__opening *opening =
+      ws__alloc_zero(ws__conn_allocator(conn), sizeof(*opening));
+  if (opening == NULL) return WS_ERR_NO_MEMORY;
+  opening->stage = ws__conn_is_server(conn) ? STAGE_HEAD : STAGE_IDLE;
+  conn->opening = opening;
+  return 0;
+}
+
+void ws__opening_free(ws_conn *conn) {
+  ws__opening *opening = conn->opening;
+  if (opening == NULL) return;
+  const ws_allocator *allocator = ws__conn_allocator(conn);
+  ws__upgrade_free(&opening->upgrade, allocator);
+  ws__buf_free(&opening->body, allocator);
+  ws__free(allocator, opening->protocols, opening->protocols_size);
+  ws__http_head_free(&opening->head, allocator);
+  ws__http_reader_free(&opening->reader, allocator);
+  ws__free(allocator, opening, sizeof(*opening));
+  conn->opening = NULL;
+}
+
+size_t ws__opening_held(const ws_conn *conn) {
+  const ws__opening *opening = conn->opening;
+  if (opening == NULL) return 0;
+  return sizeof(*opening) + opening->reader.buf.cap + opening->body.cap +
+         opening->protocols_size + opening->upgrade.protocol_size +
+         opening->head.header_count * sizeof(ws_header);
+}
+
+bool ws__opening_is_waiting(const ws_conn *conn) {
+  return conn->opening != NULL && conn->opening->stage == STAGE_WAITING;
+}
+
+const ws_response *ws__opening_response(const ws_conn *conn) {
+  const ws__opening *opening = conn->opening;
+  return opening != NULL && opening->response.status != 0 ? &opening->response
+                                                          : NULL;
+}
+
+static void fail(ws_conn *conn, int err, const char *detail) {
+  conn->opening->stage = STAGE_OVER;
+  ws__conn_fail(conn, err, detail);
+}
+
+/* Becomes OPEN with what was agreed. Returns 0 or WS_ERR_NO_MEMORY, and then
+ * nothing has changed. */
+static int open_connection(ws_conn *conn, const char *protocol,
+                           const char *extensions,
+                           const ws__deflate_params *params) {
+  const ws_allocator *allocator = ws__conn_allocator(conn);
+  const ws_conn_options *options = ws__conn_options(conn);
+  const size_t protocol_size = strlen(protocol) + 1;
+  const size_t extensions_size = strlen(extensions) + 1;
+  if (protocol_size + extensions_size > 2) {
+    conn->names = ws__alloc(allocator, protocol_size + extensions_size);
+    if (conn->names == NULL) return WS_ERR_NO_MEMORY;
+    memcpy(conn->names, protocol, protocol_size);
+    memcpy(conn->names + protocol_size, extensions, extensions_size);
+  }
+  if (params != NULL &&
+      ws__deflate_new(allocator, params, ws__conn_is_server(conn),
+                      options->compression_level, options->compression_memory,
+                      &conn->deflate) != 0) {
+    ws__free(allocator, conn->names, protocol_size + extensions_size);
+    conn->names = NULL;
+    return WS_ERR_NO_MEMORY;
+  }
+  conn->opening->stage = STAGE_OVER;
+  conn->is_established = true;
+  ws__conn_set_state(conn, WS_STATE_OPEN);
+  return 0;
+}
+
+/* -- Client ----------------------------------------------------------------- */
+
+void ws_conn_request_init(ws_conn_request *request) {
+  *request = (ws_conn_request){.size = sizeof(*request)};
+}
+
+/* Copies the subprotocols, against which the answer will be held. */
+static int keep_protocols(ws_conn *conn, const ws_conn_request *request) {
+  ws__opening *opening = conn->opening;
+  const size_t count = request->protocol_count;
+  if (count == 0) return 0;
+  size_t size = count * sizeof(char *);
+  for (size_t i = 0; i < count; i++) size += strlen(request->protocols[i]) + 1;
+
+  char **copy = ws__alloc(ws__conn_allocator(conn), size);
+  if (copy == NULL) return WS_ERR_NO_MEMORY;
+  char *text = (char *)(copy + count);
+  for (size_t i = 0; i < count; i++) {
+    const size_t text_size = strlen(request->protocols[i]) + 1;
+    memcpy(text, request->protocols[i], text_size);
+    copy[i] = text;
+    text += text_size;
+  }
+  opening->protocols = copy;
+  opening->protocol_count = count;
+  opening->protocols_size = size;
+  return 0;
+}
+
+/* "A nonce consisting of a randomly selected 16-byte value that has been
+ * base64-encoded" (section 4.1 item 7). */
+static int draw_key(ws_conn *conn) {
+  const ws_conn_options *options = ws__conn_options(conn);
+  uint8_t nonce[KEY_BYTES];
+  if (options->random(options->random_ctx, nonce, sizeof(nonce)) != 0) {
+    return WS_ERR_RANDOM;
+  }
+  ws__base64_encode(nonce, sizeof(nonce), conn->opening->key);
+  return 0;
+}
+
+static int send_request(ws_conn *conn, const ws_conn_request *request,
+                        const char **reason) {
+  const ws_allocator *allocator = ws__conn_allocator(conn);
+  ws__buf head = {0};
+  int err = ws__handshake_write_request(request, &conn->config->rules.deflate,
+                                        conn->opening->key, allocator, &head,
+                                        reason);
+  if (err == 0) err = keep_protocols(conn, request);
+  if (err == 0) err = ws__send_raw(conn, head.data, head.len);
+  ws__buf_free(&head, allocator);
+  return err;
+}
+
+int ws_conn_connect(ws_conn *conn, const ws_conn_request *request,
+                    const char **out_reason) {
+  const char *reason = NULL;
+  if (conn->opening == NULL || conn->opening->stage != STAGE_IDLE) {
+    return WS_ERR_INVALID_STATE;
+  }
+  ws_conn_request filled;
+  ws_conn_request_init(&filled);
+  int err = 0;
+  if (request->size < sizeof(request->size) || request->size > filled.size) {
+    err = WS_ERR_INVALID_ARGUMENT;
+    reason = "size: not set by ws_conn_request_init()";
+  } else {
+    memcpy(&filled, request, request->size);
+    if (filled.url == NULL) {
+      err = WS_ERR_INVALID_ARGUMENT;
+      reason = "url: missing";
+    }
+  }
+  if (err == 0) err = draw_key(conn);
+  if (err == 0) err = send_request(conn, &filled, &reason);
+  if (err == 0) conn->opening->stage = STAGE_HEAD;
+  if (err != 0 && out_reason != NULL) {
+    *out_reason = reason != NULL ? reason : ws_strerror(err);
+  }
+  return err;
+}
+
+static void show_response(ws__opening *opening) {
+  opening->response = (ws_response){
+      .status = opening->head.status,
+      .reason = opening->head.reason,
+      .headers = opening->head.headers,
+      .header_count = opening->head.header_count,
+      .body = opening->body.data,
+      .body_len = opening->body.len,
+  };
+}
+
+/* The connection is established, or the answer does not fit the question. */
+static bool accept_response(ws_conn *conn, ws_conn_event *event) {
+  ws__opening *opening = conn->opening;
+  ws__agreement agreement;
+  const char *reason = NULL;
+  int err = ws__handshake_check_response(
+      &opening->head, opening->key, (const char *const *)opening->protocols,
+      opening->protocol_count, &conn->config->rules.deflate, &agreement,
+      &reason);
+  if (err == 0) {
+    err = open_connection(conn, agreement.protocol, agreement.extensions,
+                          agreement.has_deflate ? &agreement.deflate : NULL);
+  }
+  if (err != 0) {
+    fail(conn, err, reason);
+    return false;
+  }
+  event->type = WS_EVENT_OPEN;
+  event->u.response = &opening->response;
+  return true;
+}
+
+/* Goes on to the body of a refusal, which may tell a person why. */
+static void begin_body(ws_conn *conn) {
+  ws__opening *opening = conn->opening;
+  bool done = false;
+  if (opening->head.status < STATUS_OK ||
+      ws__http_body_start(&opening->body_reader, &opening->head, &done) != 0 ||
+      done) {
+    fail(conn, WS_ERR_UNEXPECTED_STATUS, NULL);
+    return;
+  }
+  opening->stage = STAGE_BODY;
+}
+
+static void body_step(ws_conn *conn) {
+  ws__opening *opening = conn->opening;
+  bool done = false;
+  const int err = ws__http_body_read(
+      &opening->body_reader, ws__conn_allocator(conn), conn->input,
+      conn->input_len, ws__conn_options(conn)->max_response_body,
+      &opening->body, &done);
+  ws__conn_use_input(conn, conn->input_len);
+  show_response(opening);
+  if (err == WS_ERR_NO_MEMORY) {
+    fail(conn, err, NULL);
+  } else if (err != 0 || done) {
+    fail(conn, WS_ERR_UNEXPECTED_STATUS, NULL);
+  }
+}
+
+static bool response_read(ws_conn *conn, ws_conn_event *event) {
+  ws__opening *opening = conn->opening;
+  const char *reason = NULL;
+  const int err = ws__http_parse_response(
+      &opening->head, ws__conn_allocator(conn),
+      (char *)opening->reader.buf.data, opening->reader.buf.len, &reason);
+  if (err != 0) {
+    fail(conn, err, reason);
+    return false;
+  }
+  show_response(opening);
+  conn->status = opening->head.status;
+  if (conn->status == STATUS_SWITCHING) return accept_response(conn, event);
+  begin_body(conn);
+  return false;
+}
+
+/* -- Server ----------------------------------------------------------------- */
+
+/* Sends a plain response, after which the connection ends. */
+static int send_response(ws_conn *conn, uint16_t status,
+                         const ws_header *headers, size_t header_count,
+                         const void *body, size_t body_len) {
+  const ws_allocator *allocator = ws__conn_allocator(conn);
+  const char *method = conn->opening->head.method;
+  const bool is_head = method != NULL && strcmp(method, "HEAD") == 0;
+  ws__buf response = {0};
+  int err = ws__handshake_write_response(status, headers, header_count, body,
+                                         body_len, !is_head, allocator,
+                                         &response);
+  if (err == 0) err = ws__send_raw(conn, response.data, response.len);
+  ws__buf_free(&response, allocator);
+  return err;
+}
+
+/* Tells the client why there will be no connection. If memory is short for that,
+ * the connection just ends. */
+static void refuse(ws_conn *conn, uint16_t status, int err,
+                   const char *reason) {
+  static const ws_header text_plain = {"Content-Type", 12, "text/plain", 10};
+  const char *text = reason != NULL ? reason : ws_strerror(err);
+  if (send_response(conn, status, &text_plain, 1, text, strlen(text)) == 0) {
+    conn->status = status;
+  }
+  fail(conn, err, reason);
+}
+
+static uint16_t status_for(int err) {
+  switch (err) {
+  case WS_ERR_HTTP_VERSION: return STATUS_HTTP_VERSION;
+  case WS_ERR_HTTP_TOO_LARGE: return STATUS_TOO_LARGE;
+  case WS_ERR_NO_MEMORY: return STATUS_INTERNAL;
+  default: return STATUS_BAD_REQUEST;
+  }
+}
+
+static bool request_read(ws_conn *conn, ws_conn_event *event) {
+  ws__opening *opening = conn->opening;
+  const ws_allocator *allocator = ws__conn_allocator(conn);
+  const char *reason = NULL;
+  int err = ws__http_parse_request(&opening->head, allocator,
+                                   (char *)opening->reader.buf.data,
+                                   opening->reader.buf.len, &reason);
+  uint16_t status = status_for(err);
+  if (err == 0) {
+    err = ws__handshake_check_request(&opening->head, &conn->config->rules,
+                                      allocator, &opening->upgrade, &status,
+                                      &reason);
+  }
+  if (err != 0) {
+    refuse(conn, status, err, reason);
+    return false;
+  }
+  opening->stage = STAGE_WAITING;
+  opening->request = (ws_request){
+      .method = opening->head.method,
+      .target = opening->head.target,
+      .headers = opening->head.headers,
+      .header_count = opening->head.header_count,
+      .is_upgrade = opening->upgrade.is_upgrade,
+      .protocols = opening->upgrade.protocols,
+      .protocol_count = opening->upgrade.protocol_count,
+  };
+  event->type = WS_EVENT_REQUEST;
+  event->u.request = &opening->request;
+  return true;
+}
+
+int ws_conn_accept(ws_conn *conn, const char *protocol,
+                   const ws_header *headers, size_t header_count) {
+  ws__opening *opening = conn->opening;
+  if (!ws__opening_is_waiting(conn) || !opening->upgrade.is_upgrade) {
+    return WS_ERR_INVALID_STATE;
+  }
+  const ws_allocator *allocator = ws__conn_allocator(conn);
+  const ws__upgrade *upgrade = &opening->upgrade;
+  ws__buf head = {0};
+  ws__buf extensions = {0};
+  int err = ws__handshake_write_accept(upgrade, protocol, headers, header_count,
+                                       allocator, &head, &extensions);
+  ws__buf_free(&extensions, allocator);
+  if (err == 0) err = ws__send_raw(conn, head.data, head.len);
+  ws__buf_free(&head, allocator);
+  if (err != 0) return err;
+
+  err = open_connection(conn, protocol != NULL ? protocol : "",
+                        upgrade->extensions,
+                        upgrade->has_deflate ? &upgrade->deflate : NULL);
+  if (err != 0) {
+    ws__conn_drop_output(conn);
+    return err;
+  }
+  conn->is_open_pending = true;
+  ws__opening_free(conn);
+  return 0;
+}
+
+int ws_conn_respond(ws_conn *conn, uint16_t status, const ws_header *headers,
+                    size_t header_count, const void *body, size_t body_len) {
+  if (!ws__opening_is_waiting(conn)) return WS_ERR_INVALID_STATE;
+  if (status < STATUS_OK || status > STATUS_LAST) {
+    return WS_ERR_INVALID_ARGUMENT;
+  }
+  const int err =
+      send_response(conn, status, headers, header_count, body, body_len);
+  if (err != 0) return err;
+  conn->opening->stage = STAGE_OVER;
+  conn->is_answered = true;
+  ws__conn_stop_listening(conn);
+  ws__conn_set_state(conn, WS_STATE_CLOSING);
+  return 0;
+}
+
+/* -- Both ------------------------------------------------------------------- */
+
+static bool head_step(ws_conn *conn, ws_conn_event *event) {
+  ws__opening *opening = conn->opening;
+  size_t used = 0;
+  bool done = false;
+  const char *reason = NULL;
+  const int err = ws__http_read(&opening->reader, &conn->config->http_limits,
+                                ws__conn_allocator(conn), conn->input,
+                                conn->input_len, &used, &done, &reason);
+  ws__conn_use_input(conn, used);
+  if (err != 0 && ws__conn_is_server(conn)) {
+    refuse(conn, status_for(err), err, reason);
+    return false;
+  }
+  if (err != 0) fail(conn, err, reason);
+  if (err != 0 || !done) return false;
+  return ws__conn_is_server(conn) ? request_read(conn, event)
+                                  : response_read(conn, event);
+}
+
+bool ws__opening_step(ws_conn *conn, ws_conn_event *out_event) {
+  if (conn->input_len == 0) return false;
+  if (conn->opening->stage == STAGE_IDLE) {
+    fail(conn, WS_ERR_HTTP_SYNTAX, "a response came before the request");
+  }
+  if (conn->opening->stage == STAGE_HEAD && head_step(conn, out_event)) {
+    return true;
+  }
+  if (conn->opening->stage == STAGE_BODY) body_step(conn);
+  return false;
+}
+
+void ws__opening_fail(ws_conn *conn, int err) {
+  ws__opening *opening = conn->opening;
+  if (opening->stage == STAGE_BODY) {
+    fail(conn, WS_ERR_UNEXPECTED_STATUS, NULL);
+  } else if (err == WS_ERR_HANDSHAKE_TIMEOUT && opening->stage == STAGE_HEAD &&
+             opening->reader.buf.len > 0 && ws__conn_is_server(conn)) {
+    refuse(conn, STATUS_TIMEOUT, err, NULL);
+  } else {
+    fail(conn, err, NULL);
+  }
+}
+
+const char *ws_conn_protocol(const ws_conn *conn) {
+  return conn->names != NULL ? conn->names : "";
+}
+
+const char *ws_conn_extensions(const ws_conn *conn) {
+  return conn->names != NULL ? conn->names + strlen(conn->names) + 1 : "";
+}
+
+size_t ws__conn_names_size(const ws_conn *conn) {
+  if (conn->names == NULL) return 0;
+  return strlen(ws_conn_protocol(conn)) + strlen(ws_conn_extensions(conn)) + 2;
+}

@@ -1,0 +1,332 @@
+/* conn_send.c - messages and control frames out (RFC 6455 sections 5.4 to 6.1,
+ * RFC 7692 section 7.2.1).
+ *
+ * A call either puts whole frames into the output or leaves it as it was; what
+ * cannot be undone (the state of a compressor) fails the connection. */
+#include <string.h>
+
+#include "proto/conn.h"
+#include "proto/mask.h"
+
+/* Pongs beyond this many unsent bytes wait for the others to leave. */
+#define MAX_PONG_BYTES 4096
+
+/* Whether what is sent now can still reach the peer. */
+static bool can_send(const ws_conn *conn) {
+  return !conn->is_close_sent && !conn->is_cut;
+}
+
+/* -- Frames ----------------------------------------------------------------- */
+
+/* Output that begins to wait starts the clock of send_timeout. */
+static void commit(ws_conn *conn, size_t len, uint64_t payload) {
+  if (conn->output.len == 0) conn->send_at = ws__conn_stamp(conn);
+  ws__output_commit(&conn->output, len, payload);
+}
+
+int ws__send_raw(ws_conn *conn, const void *data, size_t len) {
+  uint8_t *place =
+      ws__output_reserve(&conn->output, ws__conn_allocator(conn), len);
+  if (place == NULL) return WS_ERR_NO_MEMORY;
+  memcpy(place, data, len);
+  commit(conn, len, 0);
+  return 0;
+}
+
+/* Whether the application may add `len` bytes. What the protocol itself sends is
+ * little, and is not kept waiting for that. */
+static bool has_room(const ws_conn *conn, size_t len) {
+  const uint64_t max = ws__conn_options(conn)->max_send_queue;
+  return conn->output.len <= max && len <= max - conn->output.len;
+}
+
+/* Puts one frame into the output. `payload` is what it adds to
+ * bufferedAmount. */
+static int send_frame(ws_conn *conn, ws__opcode opcode, bool is_final,
+                      bool has_rsv1, const void *data, size_t len,
+                      uint64_t payload) {
+  const ws_conn_options *options = ws__conn_options(conn);
+  const bool is_masked = !ws__conn_is_server(conn);
+  const size_t head_size = ws__frame_head_size(len, is_masked);
+  if (len > SIZE_MAX - head_size) return WS_ERR_NO_MEMORY;
+
+  /* "The masking key needs to be unpredictable", a fresh one for each frame
+   * (section 5.3); it is drawn when the payload can no longer change. */
+  uint8_t key[4] = {0};
+  if (is_masked && options->random(options->random_ctx, key, 4) != 0) {
+    return WS_ERR_RANDOM;
+  }
+  uint8_t *place = ws__output_reserve(&conn->output, ws__conn_allocator(conn),
+                                      head_size + len);
+  if (place == NULL) return WS_ERR_NO_MEMORY;
+  uint8_t *body = place + ws__frame_write(place, opcode, is_final, has_rsv1,
+                                          len, is_masked ? key : NULL);
+  if (is_masked) {
+    ws__mask_copy(body, data, len, key, 0);
+  } else if (len > 0) {
+    memcpy(body, data, len);
+  }
+  commit(conn, head_size + len, payload);
+  return 0;
+}
+
+static int send_control(ws_conn *conn, ws__opcode opcode, const void *data,
+                        size_t len) {
+  return send_frame(conn, opcode, true, false, data, len, 0);
+}
+
+/* -- Messages --------------------------------------------------------------- */
+
+/* Deflates `len` bytes and sends what comes out as one frame. In the middle of a
+ * message nothing may come out yet. */
+static int send_compressed(ws_conn *conn, ws__opcode opcode, bool is_final,
+                           const void *data, size_t len, bool *sent) {
+  ws__buf packed = {0};
+  int err =
+      ws__deflate_compress(conn->deflate, data, len, is_final, &packed);
+  *sent = is_final || packed.len > 0;
+  if (err == 0 && !has_room(conn, packed.len)) err = WS_ERR_SEND_QUEUE_FULL;
+  if (err == 0 && *sent) {
+    const bool is_first = opcode != WS__OP_CONTINUATION;
+    err = send_frame(conn, opcode, is_final, is_first, packed.data, packed.len,
+                     len);
+  }
+  ws__buf_free(&packed, ws__conn_allocator(conn));
+  return err;
+}
+
+/* "An endpoint MUST NOT send" text that is not UTF-8 (section 8.1): looks at the
+ * next part of a message and moves `*state` on. */
+static bool is_valid_text(ws__utf8_state *state, const void *data, size_t len,
+                          unsigned flags) {
+  if ((flags & WS_SEND_VALID_UTF8) != 0) return true;
+  if (!ws__utf8_check(state, data, len)) return false;
+  return (flags & WS_SEND_FRAGMENT) != 0 || ws__utf8_is_complete(*state);
+}
+
+static bool wants_compression(const ws_conn *conn, size_t len, unsigned flags) {
+  if (conn->deflate == NULL || (flags & WS_SEND_UNCOMPRESSED) != 0) {
+    return false;
+  }
+  /* How long a fragmented message will be is not known. */
+  return (flags & WS_SEND_FRAGMENT) != 0 ||
+         len >= ws__conn_options(conn)->compression_threshold;
+}
+
+/* Sends one part of a message, or all of it. */
+static int send_part(ws_conn *conn, ws_message_type type, const void *data,
+                     size_t len, unsigned flags) {
+  const bool is_first = conn->send_type == 0;
+  const bool is_final = (flags & WS_SEND_FRAGMENT) == 0;
+  if (is_first) {
+    conn->is_send_started = false;
+    conn->is_send_compressed = wants_compression(conn, len, flags);
+  }
+  const ws__opcode opcode =
+      conn->is_send_started ? WS__OP_CONTINUATION : (ws__opcode)type;
+
+  int err;
+  bool sent = true;
+  if (conn->is_send_compressed) {
+    err = send_compressed(conn, opcode, is_final, data, len, &sent);
+  } else if (!has_room(conn, len)) {
+    err = WS_ERR_SEND_QUEUE_FULL;
+  } else {
+    err = send_frame(conn, opcode, is_final, false, data, len, len);
+  }
+  if (err != 0) return err;
+
+  conn->is_send_started = conn->is_send_started || sent;
+  conn->send_type = is_final ? 0 : (uint8_t)type;
+  if (is_final) conn->messages_sent++;
+  if (conn->output.len > ws__conn_options(conn)->send_high_water) {
+    conn->is_above_high_water = true;
+  }
+  return 0;
+}
+
+/* Whether an error leaves the connection as it was before the call. */
+static bool is_harmless(const ws_conn *conn, int err) {
+  return err == WS_ERR_NO_MEMORY && !conn->is_send_compressed;
+}
+
+int ws_conn_send(ws_conn *conn, ws_message_type type, const void *data,
+                 size_t len, unsigned flags) {
+  if (conn->state == WS_STATE_CONNECTING) return WS_ERR_INVALID_STATE;
+  if (type != WS_TEXT && type != WS_BINARY) return WS_ERR_INVALID_ARGUMENT;
+  if (conn->send_type != 0 && conn->send_type != type) {
+    return WS_ERR_INVALID_ARGUMENT;
+  }
+  ws__utf8_state utf8 = conn->send_type != 0 ? conn->send_utf8 : 0;
+  if (type == WS_TEXT && !is_valid_text(&utf8, data, len, flags)) {
+    return WS_ERR_INVALID_UTF8;
+  }
+  if (conn->state != WS_STATE_OPEN) {
+    /* WHATWG: send() then only "increases the bufferedAmount attribute". */
+    conn->output.payload += len;
+    return 0;
+  }
+
+  const int err = send_part(conn, type, data, len, flags);
+  if (err == 0) {
+    conn->send_utf8 = utf8;
+  } else if (!is_harmless(conn, err)) {
+    /* The message is lost, and stays counted. */
+    conn->output.payload += len;
+    ws__conn_fail(conn, err, NULL);
+  }
+  return err;
+}
+
+/* -- Pings and pongs (section 5.5.2, 5.5.3) --------------------------------- */
+
+uint32_t ws__ping_hash(const uint8_t *data, size_t len) {
+  uint32_t hash = 2166136261u; /* FNV-1a: short, and good enough here. */
+  for (size_t i = 0; i < len; i++) hash = (hash ^ data[i]) * 16777619u;
+  return hash;
+}
+
+static int send_ping(ws_conn *conn, const void *data, size_t len) {
+  const int err = send_control(conn, WS__OP_PING, data, len);
+  if (err != 0) return err;
+  conn->ping_hash = ws__ping_hash(data, len);
+  conn->ping_at = ws__conn_stamp(conn);
+  if (conn->pings_unanswered < UINT16_MAX) conn->pings_unanswered++;
+  return 0;
+}
+
+int ws__send_keepalive(ws_conn *conn) {
+  /* The time makes each payload another, so that its pong is known. */
+  const int err = send_ping(conn, &conn->now, sizeof(conn->now));
+  if (err != 0) return err;
+  conn->keepalive_at = ws__conn_stamp(conn);
+  conn->is_keepalive_out = true;
+  return 0;
+}
+
+static int send_pong_now(ws_conn *conn, const uint8_t *data, size_t len) {
+  const size_t before = conn->output.len;
+  const int err = send_control(conn, WS__OP_PONG, data, len);
+  if (err != 0) return err;
+  const size_t bytes = conn->pong_bytes + (conn->output.len - before);
+  conn->pong_bytes = bytes < UINT16_MAX ? (uint16_t)bytes : UINT16_MAX;
+  return 0;
+}
+
+int ws__send_pong(ws_conn *conn, const uint8_t *data, size_t len) {
+  if (!can_send(conn)) return 0;
+  /* "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in
+   * response to previous Ping frame(s), the endpoint MAY elect to send a Pong
+   * frame for only the most recently processed Ping frame." While the peer takes
+   * what we send, all are answered; when it does not, one waits at most. */
+  const size_t bound = conn->is_stalled ? 0 : MAX_PONG_BYTES;
+  if (conn->pong_bytes == 0 || conn->pong_bytes < bound) {
+    return send_pong_now(conn, data, len);
+  }
+
+  ws__control *control = ws__conn_control(conn);
+  if (control == NULL) return WS_ERR_NO_MEMORY;
+  if (len > 0) memcpy(control->pong, data, len);
+  control->pong_len = (uint8_t)len;
+  control->has_pong = true;
+  return ws__conn_spend_useless(conn);
+}
+
+int ws__send_waiting_pong(ws_conn *conn) {
+  ws__control *control = conn->control;
+  if (control == NULL || !control->has_pong) return 0;
+  control->has_pong = false;
+  if (!can_send(conn)) return 0;
+  return send_pong_now(conn, control->pong, control->pong_len);
+}
+
+/* What ping and pong have in common when the application sends them. */
+static int send_by_application(ws_conn *conn, const void *data, size_t len,
+                               int (*send)(ws_conn *, const void *, size_t)) {
+  if (conn->state == WS_STATE_CONNECTING) return WS_ERR_INVALID_STATE;
+  if (len > WS_MAX_CONTROL_PAYLOAD) return WS_ERR_INVALID_ARGUMENT;
+  if (conn->state != WS_STATE_OPEN) return 0;
+  const int err =
+      has_room(conn, len) ? send(conn, data, len) : WS_ERR_SEND_QUEUE_FULL;
+  if (err != 0 && err != WS_ERR_NO_MEMORY) ws__conn_fail(conn, err, NULL);
+  return err;
+}
+
+static int send_pong(ws_conn *conn, const void *data, size_t len) {
+  return send_control(conn, WS__OP_PONG, data, len);
+}
+
+int ws_conn_send_ping(ws_conn *conn, const void *data, size_t len) {
+  return send_by_application(conn, data, len, send_ping);
+}
+
+int ws_conn_send_pong(ws_conn *conn, const void *data, size_t len) {
+  return send_by_application(conn, data, len, send_pong);
+}
+
+/* -- Close (section 5.5.1, 7.1) --------------------------------------------- */
+
+bool ws__is_close_code(uint16_t code) {
+  if (code >= 3000 && code <= 4999) return true;
+  switch (code) {
+  case 1000: case 1001: case 1002: case 1003:
+  case 1007: case 1008: case 1009: case 1010: case 1011:
+  case 1012: case 1013: case 1014: /* From the IANA registry. */
+    return true;
+  }
+  return false;
+}
+
+int ws__send_close(ws_conn *conn, uint16_t code, const char *reason,
+                   size_t reason_len) {
+  if (!can_send(conn)) return 0;
+  uint8_t body[WS_MAX_CONTROL_PAYLOAD];
+  size_t len = 0;
+  if (code != 0) {
+    body[len++] = (uint8_t)(code >> 8);
+    body[len++] = (uint8_t)code;
+    if (reason_len > 0) memcpy(body + len, reason, reason_len);
+    len += reason_len;
+  }
+  const int err = send_control(conn, WS__OP_CLOSE, body, len);
+  if (err == 0) conn->is_close_sent = true;
+  return err;
+}
+
+/* close() once its code has been found good. */
+static int close_checked(ws_conn *conn, uint16_t code, const char *reason,
+                         size_t reason_len) {
+  if (reason_len > WS_MAX_CLOSE_REASON) return WS_ERR_SYNTAX;
+  if (!ws__utf8_is_valid((const uint8_t *)reason, reason_len)) {
+    return WS_ERR_INVALID_UTF8;
+  }
+  if (conn->state == WS_STATE_CONNECTING) {
+    /* WHATWG close(): "fail the WebSocket connection". */
+    ws__conn_fail(conn, WS_ERR_ABORTED,
+                  "closed before the connection was established");
+  }
+  if (conn->state != WS_STATE_OPEN) return 0;
+
+  if (code == 0 && reason_len > 0) code = WS_CLOSE_NORMAL;
+  const int err = ws__send_close(conn, code, reason, reason_len);
+  if (err != 0) {
+    ws__conn_fail(conn, err, NULL);
+  } else {
+    ws__conn_set_state(conn, WS_STATE_CLOSING);
+  }
+  return 0;
+}
+
+int ws_conn_close(ws_conn *conn, uint16_t code, const char *reason,
+                  size_t reason_len) {
+  const bool is_allowed = code == 0 || code == WS_CLOSE_NORMAL ||
+                          (code >= 3000 && code <= 4999);
+  if (!is_allowed) return WS_ERR_INVALID_ACCESS;
+  return close_checked(conn, code, reason, reason_len);
+}
+
+int ws_conn_close_with(ws_conn *conn, uint16_t code, const char *reason,
+                       size_t reason_len) {
+  if (code != 0 && !ws__is_close_code(code)) return WS_ERR_INVALID_ACCESS;
+  return close_checked(conn, code, reason, reason_len);
+}
