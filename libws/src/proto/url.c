@@ -758,8 +758,8 @@ static int parse(parser *p, const char *text, size_t len) {
   slice rest = slice_of(&p->text);
   err = split_scheme(p, &rest);
   if (err != 0) return err;
-  /* WebSockets standard, constructor step 7: "If urlRecord's fragment is
-   * non-null, then throw a SyntaxError". Nothing but a fragment has a #. */
+  /* "If urlRecord's fragment is non-null, then throw a 'SyntaxError'"
+   * (WebSockets standard, constructor step 7). A # starts nothing else. */
   if (rest.len > 0 && memchr(rest.ptr, '#', rest.len) != NULL) {
     return refuse(p, "a fragment (#) is not allowed");
   }
