@@ -10,14 +10,15 @@ pc=$(find "$prefix" -name libws.pc)
 export PKG_CONFIG_PATH=${pc%/*}
 mkdir -p "$out"
 
-read -r -a cflags <<<"$(pkg-config --cflags libws)"
-if [ "$kind" = shared ]; then
-  read -r -a libs <<<"$(pkg-config --libs libws)"
-else
-  # -lws would find the shared library first.
-  read -r -a libs <<<"$(pkg-config --static --libs libws | sed 's/-lws\>/-l:libws.a/')"
+flags=$(pkg-config --cflags --libs libws)
+if [ "$kind" = static ]; then
+  # libws alone is linked statically; -lws would find the shared library first.
+  private=$(pkg-config --print-requires-private libws)
+  # shellcheck disable=SC2086 # one word for each package
+  flags="${flags/-lws/-l:libws.a} $(pkg-config --libs $private)"
 fi
-"${CC:-cc}" -std=c11 "${cflags[@]}" "$here/consumer.c" -o "$out/$kind" "${libs[@]}"
+read -r -a flags <<<"$flags"
+"${CC:-cc}" -std=c11 "$here/consumer.c" -o "$out/$kind" "${flags[@]}"
 
 if [ "$kind" = static ] && readelf -d "$out/static" | grep -q 'libws\.so'; then
   echo "the static consumer needs libws.so"
