@@ -489,15 +489,28 @@ static void each_part_lets_the_peer_read_all_of_it(void **state) {
 /* -- Cuts
  * -------------------------------------------------------------------------- */
 
-/* Expands `wire`, cut at `cut`, and wants `data`; once more with the window
- * that this leaves. */
+/* How much of the message the first `cut` bytes tell. */
+static size_t readable(const ws__buf *wire, size_t cut) {
+  ws__deflate *d = new_plain(15, false);
+  ws__buf back = {0};
+  assert_int_equal(expand_part(d, wire->data, cut, false, 64 * KIB, &back), 0);
+  const size_t len = back.len;
+  free_buf(&back);
+  ws__deflate_free(d);
+  return len;
+}
+
+/* Expands `wire`, cut at `cut`, and wants `data`, and of the first part all
+ * that it tells; once more with the window that this leaves. */
 static void check_cut(const ws__buf *wire, size_t cut, size_t out_cap,
                       const uint8_t *data, size_t len) {
   ws__deflate *d = new_plain(15, false);
   ws__buf back = {0};
+  const size_t early = readable(wire, cut);
   for (int i = 0; i < 2; i++) {
     back.len = 0;
     assert_int_equal(expand_part(d, wire->data, cut, false, out_cap, &back), 0);
+    assert_int_equal(back.len, early);
     assert_int_equal(
         expand_part(d, wire->data + cut, wire->len - cut, true, out_cap, &back),
         0);
@@ -577,6 +590,13 @@ static const odd odds[] = {
     /* The tail does not fill the block: what follows would. */
     {{0x00, 0x05, 0x00, 0xfa, 0xff}, 5, WS_ERR_INVALID_DEFLATE, NULL, 0},
     {{0x00, 0xff, 0x00, 0x00, 0xff}, 5, WS_ERR_INVALID_DEFLATE, NULL, 0},
+    /* The first octet of the tail ends a copy and the block; the rest begins
+     * another. */
+    {{0x4a, 0x9c, 0x30, 0x01, 0x08}, 5, WS_ERR_INVALID_DEFLATE, NULL, 0},
+    /* A block ends two bits before the message does. They begin the header of
+     * the block that is missing. */
+    {{0x9a, 0x30, 0x61, 0xc2, 0x04, 0x00}, 6, WS_ERR_INVALID_DEFLATE, NULL, 0},
+    {{0x9a, 0x30, 0x61, 0xc2, 0x04, 0x00, 0x00}, 7, 0, "\x90\x90\x90\x90", 4},
     /* A block of the reserved type. */
     {{0x06}, 1, WS_ERR_INVALID_DEFLATE, NULL, 0},
     {{0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x06},
