@@ -1,0 +1,325 @@
+/* test_conn_oom.c - every allocation fails, once and from then on.
+ *
+ * The scenarios are all cases of tests/data/frames.txt, and handshakes of every
+ * kind. Whatever fails, the connection ends with exactly one close event and at
+ * most one error before it, or goes on; nothing leaks; and after a single
+ * failure the next connection works (security.md 2.1). */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "player.h"
+#include "test.h"
+#include "test_alloc.h"
+
+/* -- The cases of the table ---------------------------------------------------
+ */
+
+typedef struct context {
+  const vector_case *c;
+  ws_role role;
+  const driver_mode *mode;
+  ws_conn_config *config;
+  transcript expected;
+  transcript actual;
+} context;
+
+/* The ways of handling bytes that ask for memory at other places; the cases
+ * take them in turn. */
+static const driver_mode modes[] = {
+    {0},
+    {.chunk = 1},
+    {.is_streaming = true, .chunk = 3},
+    {.keeps_input = true},
+    {.lent_size = 80, .chunk = 5},
+    {.fills_place = true, .chunk = 2},
+};
+
+/* The same configuration still makes connections that work. */
+static void check_works(context *x) {
+  transcript_clear(&x->actual);
+  player_play(x->c, x->role, x->config, x->mode, &x->actual);
+  if (strcmp(transcript_text(&x->expected), transcript_text(&x->actual)) != 0) {
+    fail_msg("%s\nexpected:\n%sactual:\n%s", x->c->name,
+             transcript_text(&x->expected), transcript_text(&x->actual));
+  }
+}
+
+static void fail_each(context *x, bool keeps_failing) {
+  test_alloc alloc;
+  test_alloc_init(&alloc);
+  x->config = player_config(x->c, x->role, &alloc.allocator);
+  const size_t held = alloc.held;
+  for (size_t n = 0;; n++) {
+    alloc.calls = 0;
+    alloc.fail_at = n;
+    alloc.keep_failing = keeps_failing;
+    player_torture(x->c, x->role, x->config, x->mode);
+    assert_int_equal(alloc.held, held);
+    if (alloc.calls <= n) break;
+  }
+  alloc.fail_at = SIZE_MAX;
+  check_works(x);
+  ws_conn_config_free(x->config);
+  assert_int_equal(alloc.held, 0);
+}
+
+static void torture_cases(bool keeps_failing) {
+  vector_table table;
+  vector_table_read(&table, TEST_DATA_DIR "/frames.txt");
+  for (size_t i = 0; i < 2 * table.count; i++) {
+    context x = {.c = &table.cases[i / 2],
+                 .role = i % 2 == 0 ? WS_ROLE_CLIENT : WS_ROLE_SERVER,
+                 .mode = &modes[i / 2 % (sizeof(modes) / sizeof(modes[0]))]};
+    if (!player_has_role(x.c, x.role)) continue;
+    player_expect(x.c, &x.expected);
+    fail_each(&x, keeps_failing);
+    transcript_free(&x.expected);
+    transcript_free(&x.actual);
+  }
+  vector_table_free(&table);
+}
+
+static void every_case_survives_one_failed_allocation(void **state) {
+  (void)state;
+  torture_cases(false);
+}
+
+static void every_case_survives_failing_allocations(void **state) {
+  (void)state;
+  torture_cases(true);
+}
+
+/* -- Handshakes
+ * ---------------------------------------------------------------- */
+
+typedef void scenario(const ws_allocator *allocator);
+
+static void fail_each_of(scenario *run) {
+  for (int keeps_failing = 0; keeps_failing <= 1; keeps_failing++) {
+    for (size_t n = 0;; n++) {
+      test_alloc alloc;
+      test_alloc_init(&alloc);
+      alloc.fail_at = n;
+      alloc.keep_failing = keeps_failing != 0;
+      run(&alloc.allocator);
+      assert_int_equal(alloc.held, 0);
+      if (alloc.calls <= n) break;
+    }
+  }
+}
+
+/* What a handshake brought. */
+typedef struct outcome {
+  size_t errors;
+  size_t closes;
+  size_t opens;
+} outcome;
+
+static ws_conn *new_conn(ws_role role, const ws_allocator *allocator) {
+  static const char *const origins[] = {"https://example.com", NULL};
+  static const char *const hosts[] = {"example.com", "example.org:8080", NULL};
+  ws_conn_options options;
+  driver_options_init(&options);
+  options.allocator = *allocator;
+  options.compression = WS_COMPRESSION_ON;
+  options.origins = origins;
+  options.hosts = hosts;
+  ws_conn_config *config = NULL;
+  ws_conn *conn = NULL;
+  const int err = ws_conn_config_new(role, &options, &config, NULL);
+  if (err == 0) {
+    if (ws_conn_new(config, 0, &conn) != 0) conn = NULL;
+    ws_conn_config_free(config); /* The connection keeps it alive. */
+  } else {
+    assert_int_equal(err, WS_ERR_NO_MEMORY);
+  }
+  return conn;
+}
+
+/* `answer` is called with each request; it may try again after a failure. */
+static void pull(ws_conn *conn, outcome *o, void (*answer)(ws_conn *conn)) {
+  ws_conn_event event;
+  while (ws_conn_next_event(conn, &event)) {
+    assert_int_equal(o->closes, 0);
+    if (event.type == WS_EVENT_REQUEST && answer != NULL) answer(conn);
+    if (event.type == WS_EVENT_OPEN) o->opens++;
+    if (event.type == WS_EVENT_ERROR) o->errors++;
+    if (event.type == WS_EVENT_CLOSE) o->closes++;
+  }
+}
+
+static void take_output(ws_conn *conn) {
+  ws_slice slices[4];
+  size_t count;
+  while ((count = ws_conn_output(conn, slices, 4)) > 0) {
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++)
+      len += slices[i].len;
+    ws_conn_consume(conn, len);
+  }
+}
+
+/* Feeds the head, ends the transport, and expects the one end. */
+static void finish(ws_conn *conn, const char *head,
+                   void (*answer)(ws_conn *conn)) {
+  outcome o = {0};
+  const size_t len = strlen(head);
+  uint8_t *bytes = malloc(len);
+  assert_non_null(bytes);
+  memcpy(bytes, head, len);
+  assert_int_equal(ws_conn_feed(conn, bytes, len), 0);
+  pull(conn, &o, answer);
+  free(bytes);
+  take_output(conn);
+  pull(conn, &o, NULL);
+  ws_conn_eof(conn);
+  pull(conn, &o, NULL);
+  take_output(conn);
+  pull(conn, &o, NULL);
+  assert_int_equal(o.closes, 1);
+  assert_true(o.errors <= 1);
+  ws_conn_free(conn);
+}
+
+static const char upgrade_request[] =
+    "GET /chat HTTP/1.1\r\n"
+    "Host: example.com\r\n"
+    "Upgrade: websocket\r\n"
+    "Connection: Upgrade\r\n"
+    "Origin: https://example.com\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    "Sec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Protocol: chat, superchat\r\n"
+    "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+    "\r\n";
+
+static const ws_header extra = {"X-Extra", 7, "1", 1};
+
+/* After an error the request still waits, so a second try is allowed. */
+static void accept_twice(ws_conn *conn) {
+  int err = ws_conn_accept(conn, "superchat", &extra, 1);
+  if (err != 0) {
+    assert_int_equal(err, WS_ERR_NO_MEMORY);
+    err = ws_conn_accept(conn, "superchat", &extra, 1);
+  }
+  assert_true(err == 0 || err == WS_ERR_NO_MEMORY);
+}
+
+static void respond_twice(ws_conn *conn) {
+  int err = ws_conn_respond(conn, 403, &extra, 1, "no", 2);
+  if (err != 0) {
+    assert_int_equal(err, WS_ERR_NO_MEMORY);
+    err = ws_conn_respond(conn, 403, &extra, 1, "no", 2);
+  }
+  assert_true(err == 0 || err == WS_ERR_NO_MEMORY);
+}
+
+static void accept_upgrade(const ws_allocator *allocator) {
+  ws_conn *conn = new_conn(WS_ROLE_SERVER, allocator);
+  if (conn != NULL) finish(conn, upgrade_request, accept_twice);
+}
+
+static void a_server_accepts(void **state) {
+  (void)state;
+  fail_each_of(accept_upgrade);
+}
+
+static void respond_to_upgrade(const ws_allocator *allocator) {
+  ws_conn *conn = new_conn(WS_ROLE_SERVER, allocator);
+  if (conn != NULL) finish(conn, upgrade_request, respond_twice);
+}
+
+static void a_server_refuses(void **state) {
+  (void)state;
+  fail_each_of(respond_to_upgrade);
+}
+
+static void receive_nonsense(const ws_allocator *allocator) {
+  ws_conn *conn = new_conn(WS_ROLE_SERVER, allocator);
+  if (conn != NULL) finish(conn, "GET / HTTP/1.1\r\nHost : x\r\n\r\n", NULL);
+}
+
+static void a_server_gets_a_malformed_request(void **state) {
+  (void)state;
+  fail_each_of(receive_nonsense);
+}
+
+static ws_conn *connect_client(const ws_allocator *allocator) {
+  static const char address[] = "ws://foo:bar@example.com/chat";
+  static const char *const protocols[] = {"chat", "superchat"};
+  ws_conn *conn = new_conn(WS_ROLE_CLIENT, allocator);
+  if (conn == NULL) return NULL;
+  ws_url *url = NULL;
+  int err = ws_url_parse(address, strlen(address), allocator, &url, NULL);
+  if (err == 0) {
+    ws_conn_request request;
+    ws_conn_request_init(&request);
+    request.url = url;
+    request.protocols = protocols;
+    request.protocol_count = 2;
+    request.headers = &extra;
+    request.header_count = 1;
+    err = ws_conn_connect(conn, &request, NULL);
+  }
+  ws_url_free(url);
+  assert_true(err == 0 || err == WS_ERR_NO_MEMORY);
+  return conn;
+}
+
+static void connect_and_be_refused(const ws_allocator *allocator) {
+  ws_conn *conn = connect_client(allocator);
+  if (conn == NULL) return;
+  finish(conn,
+         "HTTP/1.1 404 Not Found\r\n"
+         "Content-Type: text/plain\r\n"
+         "Content-Length: 9\r\n"
+         "\r\n"
+         "not found",
+         NULL);
+}
+
+static void a_client_is_refused(void **state) {
+  (void)state;
+  fail_each_of(connect_and_be_refused);
+}
+
+static void connect_and_get_a_bad_accept(const ws_allocator *allocator) {
+  ws_conn *conn = connect_client(allocator);
+  if (conn == NULL) return;
+  finish(conn,
+         "HTTP/1.1 101 Switching Protocols\r\n"
+         "Upgrade: websocket\r\n"
+         "Connection: Upgrade\r\n"
+         "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+         "\r\n",
+         NULL);
+}
+
+static void a_client_gets_a_bad_accept(void **state) {
+  (void)state;
+  fail_each_of(connect_and_get_a_bad_accept);
+}
+
+static void connect_and_hear_nothing(const ws_allocator *allocator) {
+  ws_conn *conn = connect_client(allocator);
+  if (conn != NULL) finish(conn, "", NULL);
+}
+
+static void a_client_hears_nothing(void **state) {
+  (void)state;
+  fail_each_of(connect_and_hear_nothing);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_case_survives_one_failed_allocation),
+      cmocka_unit_test(every_case_survives_failing_allocations),
+      cmocka_unit_test(a_server_accepts),
+      cmocka_unit_test(a_server_refuses),
+      cmocka_unit_test(a_server_gets_a_malformed_request),
+      cmocka_unit_test(a_client_is_refused),
+      cmocka_unit_test(a_client_gets_a_bad_accept),
+      cmocka_unit_test(a_client_hears_nothing),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
