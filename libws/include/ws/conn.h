@@ -87,7 +87,7 @@ typedef enum ws_message_type {
 /* The longest payload of a ping or pong in bytes (RFC 6455 5.5). */
 #define WS_MAX_CONTROL_PAYLOAD 125
 
-/* -- Configuration ---------------------------------------------------------- */
+/* -- Configuration --------------------------------------------------------- */
 
 typedef enum ws_compression {
   WS_COMPRESSION_DEFAULT, /* A client offers it, a server declines it. */
@@ -139,7 +139,8 @@ typedef struct ws_conn_options {
 
   /* Frames that move nothing (empty fragments, unsolicited pongs, pings while
    * the last pong is unsent) spend from a budget of `useless_burst` that grows
-   * again by `useless_rate` a second. Defaults to 1,000 and 100. Breach: 1008. */
+   * again by `useless_rate` a second. Defaults to 1,000 and 100. Breach: 1008.
+   */
   uint32_t useless_burst;
   uint32_t useless_rate;
 
@@ -206,7 +207,7 @@ WS_API int ws_conn_config_new(ws_role role, const ws_conn_options *options,
  * it alive. NULL is fine. Any thread. Since 0.1. */
 WS_API void ws_conn_config_free(ws_conn_config *config);
 
-/* -- Life ------------------------------------------------------------------- */
+/* -- Life ------------------------------------------------------------------ */
 
 typedef struct ws_conn ws_conn;
 
@@ -223,7 +224,7 @@ WS_API int ws_conn_new(ws_conn_config *config, uint64_t now,
  */
 WS_API void ws_conn_free(ws_conn *conn);
 
-/* -- The opening handshake -------------------------------------------------- */
+/* -- The opening handshake ------------------------------------------------- */
 
 /* What a client asks for. Fill with ws_conn_request_init(). */
 typedef struct ws_conn_request {
@@ -293,46 +294,46 @@ WS_API const char *ws_header_find(const ws_header *headers, size_t count,
  * ws_conn_connect() refuses are refused here too.
  * Returns 0; WS_ERR_INVALID_STATE when no upgrade waits for an answer;
  * WS_ERR_INVALID_ARGUMENT for a subprotocol that was not offered or a header
- * that must not stand; WS_ERR_NO_MEMORY. After an error the request still waits.
- * Since 0.1. */
+ * that must not stand; WS_ERR_NO_MEMORY. After an error the request still
+ * waits. Since 0.1. */
 WS_API int ws_conn_accept(ws_conn *conn, const char *protocol,
                           const ws_header *headers, size_t header_count);
 
 /* Answers the request that WS_EVENT_REQUEST brought with plain HTTP: refuses an
- * upgrade, or serves a page. `status` is 200 to 599. Content-Length, Connection:
- * close and, with 426, Upgrade and Sec-WebSocket-Version are added. The body is
- * copied; it is left out in answer to HEAD and with 204 and 304. WS_EVENT_CLOSE
- * follows when all has been consumed.
- * Returns 0; WS_ERR_INVALID_STATE when no request waits for an answer;
+ * upgrade, or serves a page. `status` is 200 to 599. Content-Length,
+ * Connection: close and, with 426, Upgrade and Sec-WebSocket-Version are added.
+ * The body is copied; it is left out in answer to HEAD and with 204 and 304.
+ * WS_EVENT_CLOSE follows when all has been consumed. Returns 0;
+ * WS_ERR_INVALID_STATE when no request waits for an answer;
  * WS_ERR_INVALID_ARGUMENT; WS_ERR_NO_MEMORY. Since 0.1. */
 WS_API int ws_conn_respond(ws_conn *conn, uint16_t status,
                            const ws_header *headers, size_t header_count,
                            const void *body, size_t body_len);
 
-/* -- Bytes and time in ------------------------------------------------------ */
+/* -- Bytes and time in ----------------------------------------------------- */
 
 /* Tells the time: monotonic milliseconds. Call it before the other calls of a
  * turn, and when ws_conn_deadline() has come. What is due is done by
- * ws_conn_next_event() after it has used all input, so that a peer is not blamed
- * for a caller that was late. Since 0.1. */
+ * ws_conn_next_event() after it has used all input, so that a peer is not
+ * blamed for a caller that was late. Since 0.1. */
 WS_API void ws_conn_tick(ws_conn *conn, uint64_t now);
 
 /* Returns the time at which ws_conn_next_event() has something to do, or
  * WS_NO_DEADLINE. Changes with every other call. Since 0.1. */
 WS_API uint64_t ws_conn_deadline(const ws_conn *conn);
 
-/* Hands in `len` bytes from the peer. They are unmasked in place, so `data` must
- * be writable, and stay borrowed until ws_conn_next_event() returns false or
- * ws_conn_keep_input() returns. Bytes after the end of the connection are
+/* Hands in `len` bytes from the peer. They are unmasked in place, so `data`
+ * must be writable, and stay borrowed until ws_conn_next_event() returns false
+ * or ws_conn_keep_input() returns. Bytes after the end of the connection are
  * ignored.
  * Returns 0, or WS_ERR_INVALID_STATE when earlier input is still borrowed.
  * Since 0.1. */
 WS_API int ws_conn_feed(ws_conn *conn, uint8_t *data, size_t len);
 
-/* Offers the place where the next bytes from the peer would best be read to: the
- * tail of an unfinished message, so that they need no copy. `*out_len` is 0 when
- * there is no such place; any buffer is then as good. Give what was read to
- * ws_conn_feed() with the same pointer. Valid until the next call on `conn`.
+/* Offers the place where the next bytes from the peer would best be read to:
+ * the tail of an unfinished message, so that they need no copy. `*out_len` is 0
+ * when there is no such place; any buffer is then as good. Give what was read
+ * to ws_conn_feed() with the same pointer. Valid until the next call on `conn`.
  * Since 0.1. */
 WS_API void ws_conn_input(ws_conn *conn, uint8_t **out_data, size_t *out_len);
 
@@ -348,13 +349,13 @@ WS_API int ws_conn_keep_input(ws_conn *conn);
 WS_API void ws_conn_eof(ws_conn *conn);
 
 /* Ends the connection without a Close frame, because the transport failed
- * (`err` is a negative ws_err, normally WS_ERR_TRANSPORT; error and close events
- * follow) or because the application wants it gone (`err` is 0: only the close
- * event follows, unless the handshake was under way). Unsent output is dropped.
- * Since 0.1. */
+ * (`err` is a negative ws_err, normally WS_ERR_TRANSPORT; error and close
+ * events follow) or because the application wants it gone (`err` is 0: only the
+ * close event follows, unless the handshake was under way). Unsent output is
+ * dropped. Since 0.1. */
 WS_API void ws_conn_abort(ws_conn *conn, int err);
 
-/* -- Events out ------------------------------------------------------------- */
+/* -- Events out ------------------------------------------------------------ */
 
 typedef enum ws_event_type {
   WS_EVENT_REQUEST = 1, /* Server: a request waits for its answer. */
@@ -443,16 +444,16 @@ WS_API bool ws_conn_next_event(ws_conn *conn, ws_conn_event *out_event);
 
 /* Stops (true) or goes on with (false) the events that input causes, for an
  * application that is slower than the peer. While paused the input is kept, the
- * end of the transport is not looked at, and the deadlines stand still that wait
- * for something from the peer. Feed no more meanwhile, so that the peer has to
- * wait. Since 0.1. */
+ * end of the transport is not looked at, and the deadlines stand still that
+ * wait for something from the peer. Feed no more meanwhile, so that the peer
+ * has to wait. Since 0.1. */
 WS_API void ws_conn_set_paused(ws_conn *conn, bool is_paused);
 
 /* From the next message on, hands messages out in pieces as they come (true) or
  * whole (false, the state at the start). Limits hold either way. Since 0.1. */
 WS_API void ws_conn_set_streaming(ws_conn *conn, bool is_streaming);
 
-/* -- Sending ---------------------------------------------------------------- */
+/* -- Sending --------------------------------------------------------------- */
 
 enum ws_send_flags {
   /* More fragments of this message follow (RFC 6455 5.4). */
@@ -506,12 +507,12 @@ WS_API int ws_conn_send_pong(ws_conn *conn, const void *data, size_t len);
 WS_API int ws_conn_close(ws_conn *conn, uint16_t code, const char *reason,
                          size_t reason_len);
 
-/* ws_conn_close() for every code that may stand on the wire (RFC 6455 7.4): also
- * 1001 to 1003 and 1007 to 1014. Since 0.1. */
+/* ws_conn_close() for every code that may stand on the wire (RFC 6455 7.4):
+ * also 1001 to 1003 and 1007 to 1014. Since 0.1. */
 WS_API int ws_conn_close_with(ws_conn *conn, uint16_t code, const char *reason,
                               size_t reason_len);
 
-/* -- Bytes out -------------------------------------------------------------- */
+/* -- Bytes out ------------------------------------------------------------- */
 
 /* A run of bytes to write. */
 typedef struct ws_slice {
@@ -542,7 +543,7 @@ WS_API int ws_conn_lend_output(ws_conn *conn, uint8_t *buffer, size_t len);
  * connection has failed. Since 0.1. */
 WS_API int ws_conn_reclaim_output(ws_conn *conn);
 
-/* -- Attributes ------------------------------------------------------------- */
+/* -- Attributes ------------------------------------------------------------ */
 
 WS_API ws_role ws_conn_role(const ws_conn *conn);
 
@@ -550,16 +551,16 @@ WS_API ws_role ws_conn_role(const ws_conn *conn);
 WS_API ws_state ws_conn_state(const ws_conn *conn);
 
 /* Payload bytes of messages sent that ws_conn_consume() has not yet covered:
- * without framing, before compression, control frames not counted. Never shrinks
- * when a connection ends (WHATWG bufferedAmount). Since 0.1. */
+ * without framing, before compression, control frames not counted. Never
+ * shrinks when a connection ends (WHATWG bufferedAmount). Since 0.1. */
 WS_API uint64_t ws_conn_buffered_amount(const ws_conn *conn);
 
 /* The subprotocol in use, "" for none or before OPEN. Lives as long as the
  * connection. Since 0.1. */
 WS_API const char *ws_conn_protocol(const ws_conn *conn);
 
-/* The extensions in use as the response header named them, "" for none or before
- * OPEN. Lives as long as the connection. Since 0.1. */
+/* The extensions in use as the response header named them, "" for none or
+ * before OPEN. Lives as long as the connection. Since 0.1. */
 WS_API const char *ws_conn_extensions(const ws_conn *conn);
 
 /* The account of one connection, in bytes and counts since it was made. */

@@ -4,7 +4,7 @@
 const char *ws_err_name(int err) {
   switch (err) {
   case WS_OK: return "OK";
-#define NAME(name, number, text)                                               \
+#define NAME(name, number, text) \
   case number: return #name;
     WS_ERR_MAP(NAME)
 #undef NAME
@@ -15,7 +15,7 @@ const char *ws_err_name(int err) {
 const char *ws_strerror(int err) {
   switch (err) {
   case WS_OK: return "no error";
-#define TEXT(name, number, text)                                               \
+#define TEXT(name, number, text) \
   case number: return text;
     WS_ERR_MAP(TEXT)
 #undef TEXT
@@ -23,8 +23,8 @@ const char *ws_strerror(int err) {
   return "unknown error";
 }
 
-#define STRING_OF(x)         #x
-#define VERSION(major, minor, patch)                                           \
+#define STRING_OF(x) #x
+#define VERSION(major, minor, patch) \
   STRING_OF(major) "." STRING_OF(minor) "." STRING_OF(patch)
 
 const char *ws_version(void) {

@@ -5,16 +5,16 @@
 /* Times are compared in 32-bit arithmetic that wraps. */
 #define MAX_TIMEOUT INT32_MAX
 
-#define KIB         1024u
-#define MIB         (1024u * KIB)
+#define KIB 1024u
+#define MIB (1024u * KIB)
 
 void ws_conn_options_init(ws_conn_options *options) {
   *options = (ws_conn_options){.size = sizeof(*options)};
 }
 
-#define DEFAULT(field, value)                                                  \
-  do {                                                                         \
-    if (options->field == 0) options->field = (value);                         \
+#define DEFAULT(field, value)                          \
+  do {                                                 \
+    if (options->field == 0) options->field = (value); \
   } while (0)
 
 /* The table of defaults; the header says the same in prose. */
@@ -42,8 +42,7 @@ static void fill_defaults(ws_conn_options *options, ws_role role) {
   DEFAULT(send_timeout, 30000);
   DEFAULT(close_timeout, 5000);
 
-  DEFAULT(compression,
-          is_server ? WS_COMPRESSION_OFF : WS_COMPRESSION_ON);
+  DEFAULT(compression, is_server ? WS_COMPRESSION_OFF : WS_COMPRESSION_ON);
   DEFAULT(compression_threshold, 1024);
   DEFAULT(compression_level, 1);
   DEFAULT(compression_memory, 5);
@@ -83,19 +82,21 @@ static const char *find_fault(const ws_conn_options *o, ws_role role) {
   return NULL;
 }
 
-/* -- Lists of strings, copied behind the struct in the same block ----------- */
+/* -- Lists of strings, copied behind the struct in the same block ---------- */
 
 /* Bytes for a NULL-terminated list and its strings; 0 for no list. */
 static size_t list_size(const char *const *list) {
   if (list == NULL) return 0;
   size_t size = sizeof(*list);
-  for (; *list != NULL; list++) size += sizeof(*list) + strlen(*list) + 1;
+  for (; *list != NULL; list++)
+    size += sizeof(*list) + strlen(*list) + 1;
   return size;
 }
 
 static size_t list_length(const char *const *list) {
   size_t length = 0;
-  while (list[length] != NULL) length++;
+  while (list[length] != NULL)
+    length++;
   return length;
 }
 
@@ -121,7 +122,7 @@ static size_t align(size_t size) {
   return (size + sizeof(void *) - 1) / sizeof(void *) * sizeof(void *);
 }
 
-/* -- Making one ------------------------------------------------------------- */
+/* -- Making one ------------------------------------------------------------ */
 
 static ws_conn_config *make(ws_role role, const ws_conn_options *options) {
   const size_t origins = sizeof(ws_conn_config);
@@ -192,8 +193,8 @@ ws_conn_config *ws__config_ref(ws_conn_config *config) {
 
 void ws_conn_config_free(ws_conn_config *config) {
   if (config == NULL) return;
-  if (atomic_fetch_sub_explicit(&config->references, 1,
-                                memory_order_acq_rel) > 1) {
+  if (atomic_fetch_sub_explicit(&config->references, 1, memory_order_acq_rel) >
+      1) {
     return;
   }
   const ws_allocator allocator = config->options.allocator;

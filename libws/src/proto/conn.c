@@ -5,10 +5,11 @@
 #include <assert.h>
 #include <string.h>
 
-/* An unfinished message has to bring this many bytes in each message_timeout. */
+/* An unfinished message has to bring this many bytes in each message_timeout.
+ */
 #define PROGRESS_BYTES (16 * 1024)
 
-/* -- Life ------------------------------------------------------------------- */
+/* -- Life ------------------------------------------------------------------ */
 
 static_assert(sizeof(ws_conn) <= 256, "an idle connection is small");
 
@@ -59,7 +60,7 @@ void ws__conn_set_state(ws_conn *conn, ws_state state) {
   if (state == WS_STATE_CLOSING) conn->phase_since = ws__conn_stamp(conn);
 }
 
-/* -- Failing (RFC 6455 section 7.1.7) --------------------------------------- */
+/* -- Failing (RFC 6455 section 7.1.7) -------------------------------------- */
 
 /* Who is to blame for an error. */
 static ws_side side_of(int err) {
@@ -161,7 +162,7 @@ int ws__conn_spend_useless(ws_conn *conn) {
   return 0;
 }
 
-/* -- Time ------------------------------------------------------------------- */
+/* -- Time ------------------------------------------------------------------ */
 
 typedef enum timer_kind {
   TIMER_NONE,
@@ -245,9 +246,7 @@ static void fire(ws_conn *conn, timer_kind kind) {
   int err = 0;
   switch (kind) {
   case TIMER_NONE: break;
-  case TIMER_HANDSHAKE:
-    ws__opening_fail(conn, WS_ERR_HANDSHAKE_TIMEOUT);
-    break;
+  case TIMER_HANDSHAKE: ws__opening_fail(conn, WS_ERR_HANDSHAKE_TIMEOUT); break;
   case TIMER_KEEPALIVE: err = ws__send_keepalive(conn); break;
   case TIMER_PING: err = WS_ERR_PING_TIMEOUT; break;
   case TIMER_MESSAGE: err = WS_ERR_MESSAGE_TIMEOUT; break;
@@ -288,7 +287,7 @@ void ws_conn_set_streaming(ws_conn *conn, bool is_streaming) {
   conn->is_streaming = is_streaming;
 }
 
-/* -- Bytes in --------------------------------------------------------------- */
+/* -- Bytes in -------------------------------------------------------------- */
 
 /* Copies `len` bytes behind the input that is kept already, if any. */
 static int keep(ws_conn *conn, const uint8_t *data, size_t len) {
@@ -354,7 +353,7 @@ void ws_conn_eof(ws_conn *conn) {
 }
 
 void ws_conn_abort(ws_conn *conn, int err) {
-  if (conn->is_cut) return;
+  if (conn->is_cut || conn->end != WS__END_NONE) return;
   conn->is_cut = true;
   conn->is_eof = true;
   conn->eof_err = (int8_t)err;
@@ -368,7 +367,7 @@ void ws_conn_abort(ws_conn *conn, int err) {
   ws__conn_set_state(conn, WS_STATE_CLOSING);
 }
 
-/* -- Events out ------------------------------------------------------------- */
+/* -- Events out ------------------------------------------------------------ */
 
 /* The transport has ended and all that came before has been seen. */
 static void end_of_file(ws_conn *conn) {
@@ -398,8 +397,7 @@ static bool error_event(const ws_conn *conn, ws_conn_event *event) {
       .phase = (ws_phase)conn->phase,
       .close_code = conn->sent_code,
       .status = conn->status,
-      .message =
-          conn->detail != NULL ? conn->detail : ws_strerror(conn->err),
+      .message = conn->detail != NULL ? conn->detail : ws_strerror(conn->err),
       .response = ws__opening_response(conn),
   };
   return true;
@@ -408,13 +406,13 @@ static bool error_event(const ws_conn *conn, ws_conn_event *event) {
 static bool close_event(const ws_conn *conn, ws_conn_event *event) {
   const ws__control *control = conn->control;
   const bool has_code = conn->is_close_received;
-  const bool has_reason = has_code && control != NULL;
+  const bool has_reason =
+      has_code && control != NULL && control->payload_len > 0;
   event->type = WS_EVENT_CLOSE;
   event->u.close.code = has_code ? conn->close_code : WS_CLOSE_ABNORMAL;
   event->u.close.reason = has_reason ? (const char *)control->payload : "";
   event->u.close.reason_len = has_reason ? control->payload_len : 0;
-  event->u.close.was_clean =
-      conn->err == 0 && is_close_complete(conn);
+  event->u.close.was_clean = conn->err == 0 && is_close_complete(conn);
   return true;
 }
 
@@ -428,16 +426,14 @@ static bool end_step(ws_conn *conn, ws_conn_event *event) {
     ws__conn_stop_listening(conn);
     conn->end = conn->err != 0 ? WS__END_CLOSE : WS__END_DONE;
     return conn->err != 0 ? error_event(conn, event) : close_event(conn, event);
-  case WS__END_CLOSE:
-    conn->end = WS__END_DONE;
-    return close_event(conn, event);
+  case WS__END_CLOSE: conn->end = WS__END_DONE; return close_event(conn, event);
   case WS__END_DONE: break;
   }
   return false;
 }
 
-/* While a request waits for its answer, what follows it is kept within the bound
- * for a head and not looked at: the client is early, or it smuggles. */
+/* While a request waits for its answer, what follows it is kept within the
+ * bound for a head and not looked at: the client is early, or it smuggles. */
 static void keep_behind_request(ws_conn *conn) {
   if (conn->input_len > ws__conn_options(conn)->max_head) {
     ws__conn_fail(conn, WS_ERR_HTTP_TOO_LARGE,
@@ -499,7 +495,7 @@ bool ws_conn_next_event(ws_conn *conn, ws_conn_event *out_event) {
   return end_step(conn, out_event);
 }
 
-/* -- Bytes out -------------------------------------------------------------- */
+/* -- Bytes out ------------------------------------------------------------- */
 
 size_t ws_conn_output(const ws_conn *conn, ws_slice *out_slices, size_t max) {
   return ws__output_slices(&conn->output, out_slices, max);
@@ -534,8 +530,7 @@ int ws_conn_lend_output(ws_conn *conn, uint8_t *buffer, size_t len) {
 }
 
 int ws_conn_reclaim_output(ws_conn *conn) {
-  const int err =
-      ws__output_reclaim(&conn->output, ws__conn_allocator(conn));
+  const int err = ws__output_reclaim(&conn->output, ws__conn_allocator(conn));
   if (err != 0) {
     conn->is_close_sent = false;
     ws__conn_fail(conn, err, NULL);
@@ -543,7 +538,7 @@ int ws_conn_reclaim_output(ws_conn *conn) {
   return err;
 }
 
-/* -- Attributes ------------------------------------------------------------- */
+/* -- Attributes ------------------------------------------------------------ */
 
 ws_role ws_conn_role(const ws_conn *conn) {
   return conn->config->role;

@@ -8,8 +8,8 @@
  * What every file relies on:
  *   - `state` changes only in ws__conn_set_state(), forward.
  *   - Only ws__conn_fail() fails a connection; the first cause stays.
- *   - Input is a borrowed run [input, input + input_len). It is consumed from the
- *     front, by ws_conn_next_event() alone.
+ *   - Input is a borrowed run of `input_len` bytes at `input`, consumed from the
+ *     front by ws_conn_next_event() alone.
  *   - After `is_deaf` is set no input is looked at any more.
  *   - An idle open connection holds nothing beside this struct but what the
  *     negotiation left it (names, deflate windows). */
@@ -39,12 +39,12 @@ typedef struct ws__control {
 
 /* A message that did not come whole in one piece of input. */
 typedef struct ws__message {
-  ws__buf body;          /* What has come of it; one piece, if streaming. */
-  uint64_t wire_len;     /* Payload bytes of its frames so far. */
-  uint64_t len;          /* Bytes of it that were handed out or are in `body`. */
-  size_t piece_left;     /* Unmasked input that has not been inflated yet. */
-  uint64_t fragments;    /* Frames so far. */
-  ws__utf8_state utf8;   /* Of text. */
+  ws__buf body;        /* What has come of it; one piece, if streaming. */
+  uint64_t wire_len;   /* Payload bytes of its frames so far. */
+  uint64_t len;        /* Bytes of it that were handed out or are in `body`. */
+  size_t piece_left;   /* Unmasked input that has not been inflated yet. */
+  uint64_t fragments;  /* Frames so far. */
+  ws__utf8_state utf8; /* Of text. */
   ws_message_type type;
   bool is_compressed;
   bool is_streaming;
@@ -95,16 +95,16 @@ struct ws_conn {
 
   /* Time. */
   uint64_t now;
-  ws__stamp phase_since;    /* The handshake or the closing began. */
-  ws__stamp input_at;       /* The last bytes came. */
-  ws__stamp ping_at;        /* The last ping left, for its RTT. */
-  ws__stamp keepalive_at;   /* The automatic ping left that is waited for. */
-  ws__stamp progress_at;    /* The unfinished message made progress. */
-  ws__stamp send_at;        /* Output began to wait, or some of it left. */
-  ws__stamp useless_at;     /* The budget was last refilled. */
-  uint32_t progress_bytes;  /* Came since progress_at. */
+  ws__stamp phase_since;   /* The handshake or the closing began. */
+  ws__stamp input_at;      /* The last bytes came. */
+  ws__stamp ping_at;       /* The last ping left, for its RTT. */
+  ws__stamp keepalive_at;  /* The automatic ping left that is waited for. */
+  ws__stamp progress_at;   /* The unfinished message made progress. */
+  ws__stamp send_at;       /* Output began to wait, or some of it left. */
+  ws__stamp useless_at;    /* The budget was last refilled. */
+  uint32_t progress_bytes; /* Came since progress_at. */
   uint32_t useless_budget;
-  uint32_t ping_hash;       /* Of the last ping's payload. */
+  uint32_t ping_hash; /* Of the last ping's payload. */
   uint32_t rtt;
   ws__utf8_state send_utf8; /* Of the text being sent in fragments. */
 
@@ -114,36 +114,36 @@ struct ws_conn {
   uint64_t messages_received;
   uint64_t messages_sent;
 
-  uint16_t close_code;   /* The peer's, or 1005. */
-  uint16_t sent_code;    /* Of the Close frame that told of a failure. */
-  uint16_t status;       /* HTTP status of a handshake that failed. */
-  uint16_t pong_bytes;   /* In the output, not yet consumed. */
+  uint16_t close_code; /* The peer's, or 1005. */
+  uint16_t sent_code;  /* Of the Close frame that told of a failure. */
+  uint16_t status;     /* HTTP status of a handshake that failed. */
+  uint16_t pong_bytes; /* In the output, not yet consumed. */
   uint16_t pings_unanswered;
-  int8_t err;            /* The ws_err it failed with. */
-  int8_t eof_err;        /* The ws_err with which the transport ended. */
+  int8_t err;        /* The ws_err it failed with. */
+  int8_t eof_err;    /* The ws_err with which the transport ended. */
   uint8_t state : 2; /* ws_state */
   uint8_t end : 2;   /* ws__end */
   uint8_t phase : 2; /* ws_phase it failed in. */
 
-  bool is_in_payload : 1;     /* Of a frame; else in a head. */
-  bool is_final : 1;          /* FIN of the frame in progress. */
-  bool is_streaming : 1;      /* Wanted from the next message on. */
+  bool is_in_payload : 1; /* Of a frame; else in a head. */
+  bool is_final : 1;      /* FIN of the frame in progress. */
+  bool is_streaming : 1;  /* Wanted from the next message on. */
   bool is_send_compressed : 1;
-  bool is_send_started : 1;   /* The first frame has gone out. */
-  bool is_established : 1;    /* Has been OPEN. */
-  bool is_open_pending : 1;   /* WS_EVENT_OPEN is next. */
-  bool is_drain_pending : 1;  /* WS_EVENT_DRAIN is next. */
+  bool is_send_started : 1;  /* The first frame has gone out. */
+  bool is_established : 1;   /* Has been OPEN. */
+  bool is_open_pending : 1;  /* WS_EVENT_OPEN is next. */
+  bool is_drain_pending : 1; /* WS_EVENT_DRAIN is next. */
   bool is_above_high_water : 1;
-  bool is_stalled : 1;        /* Output waited when input came. */
-  bool is_keepalive_out : 1;  /* Nothing has come since the automatic ping. */
-  bool was_busy : 1;          /* A message was unfinished when input ran out. */
+  bool is_stalled : 1;       /* Output waited when input came. */
+  bool is_keepalive_out : 1; /* Nothing has come since the automatic ping. */
+  bool was_busy : 1;         /* A message was unfinished when input ran out. */
   bool is_paused : 1;
   bool is_close_sent : 1;
   bool is_close_received : 1;
   bool is_deaf : 1;
-  bool is_answered : 1;       /* Server: with plain HTTP, which ends it. */
-  bool is_eof : 1;            /* No more will come from the peer. */
-  bool is_cut : 1;            /* Nothing can reach the peer any more. */
+  bool is_answered : 1; /* Server: with plain HTTP, which ends it. */
+  bool is_eof : 1;      /* No more will come from the peer. */
+  bool is_cut : 1;      /* Nothing can reach the peer any more. */
 };
 
 static inline bool ws__conn_is_server(const ws_conn *conn) {
@@ -162,7 +162,7 @@ static inline ws__stamp ws__conn_stamp(const ws_conn *conn) {
   return (ws__stamp)conn->now;
 }
 
-/* -- conn.c ----------------------------------------------------------------- */
+/* -- conn.c ---------------------------------------------------------------- */
 
 /* Milliseconds since a stamp; right for times of up to 49 days. */
 static inline uint32_t ws__conn_elapsed(const ws_conn *conn, ws__stamp since) {
@@ -174,7 +174,8 @@ void ws__conn_set_state(ws_conn *conn, ws_state state);
 
 /* Fails the connection (RFC 6455 7.1.7): tells the peer if there is a way to,
  * stops listening, and lets the error and close events follow. Only the first
- * call counts. `message` is static and says more than ws_strerror(), or NULL. */
+ * call counts. `message` is static and says more than ws_strerror(), or NULL.
+ */
 void ws__conn_fail(ws_conn *conn, int err, const char *message);
 
 /* Drops the input and looks at no more of it. */
@@ -193,13 +194,13 @@ static inline void ws__conn_use_input(ws_conn *conn, size_t len) {
  * with. */
 int ws__conn_spend_useless(ws_conn *conn);
 
-/* -- conn_opening.c --------------------------------------------------------- */
+/* -- conn_opening.c -------------------------------------------------------- */
 
 /* Goes on with the handshake. Returns true if there is an event. */
 bool ws__opening_step(ws_conn *conn, ws_conn_event *out_event);
 
-/* The transport ended, or time is up, before the connection was open. `err` says
- * which, unless what came before says more. */
+/* The transport ended, or time is up, before the connection was open. `err`
+ * says which, unless what came before says more. */
 void ws__opening_fail(ws_conn *conn, int err);
 
 /* The response of a handshake that failed, for the error event, or NULL. */
@@ -215,7 +216,7 @@ size_t ws__opening_held(const ws_conn *conn);
 /* Size of the block `names`. */
 size_t ws__conn_names_size(const ws_conn *conn);
 
-/* -- conn_receive.c --------------------------------------------------------- */
+/* -- conn_receive.c -------------------------------------------------------- */
 
 /* Goes on with frames. Returns true if there is an event. */
 bool ws__receive_step(ws_conn *conn, ws_conn_event *out_event);
@@ -235,14 +236,14 @@ static inline bool ws__receive_is_busy(const ws_conn *conn) {
          conn->is_in_payload || conn->head_len > 0;
 }
 
-/* -- conn_send.c ------------------------------------------------------------ */
+/* -- conn_send.c ----------------------------------------------------------- */
 
 /* Puts bytes that are not frames (the handshake) into the output. Returns 0 or
  * WS_ERR_NO_MEMORY. */
 int ws__send_raw(ws_conn *conn, const void *data, size_t len);
 
-/* Puts a Close frame into the output, with an empty body if `code` is 0. Returns
- * 0, WS_ERR_NO_MEMORY, WS_ERR_RANDOM or WS_ERR_SEND_QUEUE_FULL. */
+/* Puts a Close frame into the output, with an empty body if `code` is 0.
+ * Returns 0, WS_ERR_NO_MEMORY, WS_ERR_RANDOM or WS_ERR_SEND_QUEUE_FULL. */
 int ws__send_close(ws_conn *conn, uint16_t code, const char *reason,
                    size_t reason_len);
 

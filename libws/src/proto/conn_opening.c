@@ -8,16 +8,16 @@
 #include "proto/base64.h"
 #include "proto/conn.h"
 
-#define KEY_BYTES            16 /* Section 4.1 item 7. */
+#define KEY_BYTES 16 /* Section 4.1 item 7. */
 
-#define STATUS_SWITCHING     101
-#define STATUS_OK            200
-#define STATUS_BAD_REQUEST   400
-#define STATUS_TIMEOUT       408
-#define STATUS_TOO_LARGE     431
-#define STATUS_INTERNAL      500
-#define STATUS_HTTP_VERSION  505
-#define STATUS_LAST          599
+#define STATUS_SWITCHING    101
+#define STATUS_OK           200
+#define STATUS_BAD_REQUEST  400
+#define STATUS_TIMEOUT      408
+#define STATUS_TOO_LARGE    431
+#define STATUS_INTERNAL     500
+#define STATUS_HTTP_VERSION 505
+#define STATUS_LAST         599
 
 typedef enum stage {
   STAGE_IDLE,    /* Client: nothing has been asked for. */
@@ -46,7 +46,7 @@ struct ws__opening {
   ws_request request;
 };
 
-/* -- Life ------------------------------------------------------------------- */
+/* -- Life ------------------------------------------------------------------ */
 
 int ws__opening_new(ws_conn *conn) {
   ws__opening *opening =
@@ -79,7 +79,8 @@ size_t ws__opening_held(const ws_conn *conn) {
 }
 
 bool ws__opening_is_waiting(const ws_conn *conn) {
-  return conn->opening != NULL && conn->opening->stage == STAGE_WAITING;
+  return conn->state == WS_STATE_CONNECTING &&
+         conn->opening->stage == STAGE_WAITING;
 }
 
 const ws_response *ws__opening_response(const ws_conn *conn) {
@@ -122,7 +123,7 @@ static int open_connection(ws_conn *conn, const char *protocol,
   return 0;
 }
 
-/* -- Client ----------------------------------------------------------------- */
+/* -- Client ---------------------------------------------------------------- */
 
 void ws_conn_request_init(ws_conn_request *request) {
   *request = (ws_conn_request){.size = sizeof(*request)};
@@ -134,7 +135,8 @@ static int keep_protocols(ws_conn *conn, const ws_conn_request *request) {
   const size_t count = request->protocol_count;
   if (count == 0) return 0;
   size_t size = count * sizeof(char *);
-  for (size_t i = 0; i < count; i++) size += strlen(request->protocols[i]) + 1;
+  for (size_t i = 0; i < count; i++)
+    size += strlen(request->protocols[i]) + 1;
 
   char **copy = ws__alloc(ws__conn_allocator(conn), size);
   if (copy == NULL) return WS_ERR_NO_MEMORY;
@@ -167,9 +169,9 @@ static int send_request(ws_conn *conn, const ws_conn_request *request,
                         const char **reason) {
   const ws_allocator *allocator = ws__conn_allocator(conn);
   ws__buf head = {0};
-  int err = ws__handshake_write_request(request, &conn->config->rules.deflate,
-                                        conn->opening->key, allocator, &head,
-                                        reason);
+  int err =
+      ws__handshake_write_request(request, &conn->config->rules.deflate,
+                                  conn->opening->key, allocator, &head, reason);
   if (err == 0) err = keep_protocols(conn, request);
   if (err == 0) err = ws__send_raw(conn, head.data, head.len);
   ws__buf_free(&head, allocator);
@@ -179,7 +181,8 @@ static int send_request(ws_conn *conn, const ws_conn_request *request,
 int ws_conn_connect(ws_conn *conn, const ws_conn_request *request,
                     const char **out_reason) {
   const char *reason = NULL;
-  if (conn->opening == NULL || conn->opening->stage != STAGE_IDLE) {
+  if (conn->state != WS_STATE_CONNECTING ||
+      conn->opening->stage != STAGE_IDLE) {
     return WS_ERR_INVALID_STATE;
   }
   ws_conn_request filled;
@@ -283,7 +286,7 @@ static bool response_read(ws_conn *conn, ws_conn_event *event) {
   return false;
 }
 
-/* -- Server ----------------------------------------------------------------- */
+/* -- Server ---------------------------------------------------------------- */
 
 /* Sends a plain response, after which the connection ends. */
 static int send_response(ws_conn *conn, uint16_t status,
@@ -293,16 +296,16 @@ static int send_response(ws_conn *conn, uint16_t status,
   const char *method = conn->opening->head.method;
   const bool is_head = method != NULL && strcmp(method, "HEAD") == 0;
   ws__buf response = {0};
-  int err = ws__handshake_write_response(status, headers, header_count, body,
-                                         body_len, !is_head, allocator,
-                                         &response);
+  int err =
+      ws__handshake_write_response(status, headers, header_count, body,
+                                   body_len, !is_head, allocator, &response);
   if (err == 0) err = ws__send_raw(conn, response.data, response.len);
   ws__buf_free(&response, allocator);
   return err;
 }
 
-/* Tells the client why there will be no connection. If memory is short for that,
- * the connection just ends. */
+/* Tells the client why there will be no connection. If memory is short for
+ * that, the connection just ends. */
 static void refuse(ws_conn *conn, uint16_t status, int err,
                    const char *reason) {
   static const ws_header text_plain = {"Content-Type", 12, "text/plain", 10};
@@ -399,7 +402,7 @@ int ws_conn_respond(ws_conn *conn, uint16_t status, const ws_header *headers,
   return 0;
 }
 
-/* -- Both ------------------------------------------------------------------- */
+/* -- Both ------------------------------------------------------------------ */
 
 static bool head_step(ws_conn *conn, ws_conn_event *event) {
   ws__opening *opening = conn->opening;

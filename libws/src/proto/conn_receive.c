@@ -1,8 +1,8 @@
 /* conn_receive.c - frames in, to messages (RFC 6455 sections 5.4 to 6.2).
  *
  * A message that lies whole in the input is unmasked, checked and handed out
- * where it lies. Only one that does not gets memory of its own, which grows with
- * the bytes that have come, never with a length the peer announces. */
+ * where it lies. Only one that does not gets memory of its own, which grows
+ * with the bytes that have come, never with a length the peer announces. */
 #include <string.h>
 
 #include "proto/conn.h"
@@ -37,7 +37,7 @@ static bool is_discarding(const ws_conn *conn) {
   return conn->state != WS_STATE_OPEN;
 }
 
-/* -- Messages that need memory ---------------------------------------------- */
+/* -- Messages that need memory --------------------------------------------- */
 
 static int begin_message(ws_conn *conn, const ws__frame *frame) {
   ws__message *message =
@@ -58,8 +58,8 @@ void ws__message_free(ws_conn *conn) {
   conn->message = NULL;
 }
 
-/* Makes room for `extra` more bytes of the message, at most up to `end` bytes in
- * all. What is held is at most twice what has come, whatever the cuts. */
+/* Makes room for `extra` more bytes of the message, at most up to `end` bytes
+ * in all. What is held is at most twice what has come, whatever the cuts. */
 static int reserve_body(ws_conn *conn, size_t extra, uint64_t end) {
   ws__buf *body = &conn->message->body;
   if (extra <= body->cap - body->len) return 0;
@@ -67,11 +67,12 @@ static int reserve_body(ws_conn *conn, size_t extra, uint64_t end) {
 
   const size_t need = body->len + extra;
   size_t cap = WS__BUF_MIN;
-  while (cap < need) cap *= 2;
+  while (cap < need)
+    cap *= 2;
   return ws__buf_resize(body, ws__conn_allocator(conn), min_size(cap, end));
 }
 
-/* -- Frames ----------------------------------------------------------------- */
+/* -- Frames ---------------------------------------------------------------- */
 
 /* What the wire may carry of one message. Compression can make data longer, but
  * only so much (RFC 7692 section 8.1 leaves the bound to us). */
@@ -192,7 +193,7 @@ static void use_payload(ws_conn *conn, size_t len) {
   conn->frame_left -= len;
 }
 
-/* -- Control frames (RFC 6455 section 5.5) ---------------------------------- */
+/* -- Control frames (RFC 6455 section 5.5) --------------------------------- */
 
 ws__control *ws__conn_control(ws_conn *conn) {
   if (conn->control == NULL) {
@@ -327,7 +328,7 @@ static step control_step(ws_conn *conn, ws_conn_event *event) {
   return end_control_frame(conn, control->payload, len, event);
 }
 
-/* -- Data frames ------------------------------------------------------------ */
+/* -- Data frames ----------------------------------------------------------- */
 
 static step message_event(ws_conn *conn, ws_conn_event *event,
                           ws_message_type type, const uint8_t *data, size_t len,
@@ -442,7 +443,8 @@ static step stream_step(ws_conn *conn, ws_conn_event *event) {
 }
 
 /* Room for what is inflated next: at most what the limit leaves, so that a bomb
- * never gets more. At the limit itself one byte tells whether more would come. */
+ * never gets more. At the limit itself one byte tells whether more would come.
+ */
 static int reserve_inflated(ws_conn *conn, uint8_t *probe, uint8_t **out,
                             size_t *out_cap) {
   ws__message *message = conn->message;
@@ -455,9 +457,8 @@ static int reserve_inflated(ws_conn *conn, uint8_t *probe, uint8_t **out,
     return 0;
   }
   if (body->len == body->cap) {
-    const size_t guess = message->piece_left < room / 4
-                             ? message->piece_left * 4 + 1
-                             : room;
+    const size_t guess =
+        message->piece_left < room / 4 ? message->piece_left * 4 + 1 : room;
     const uint64_t end = message->is_streaming ? INFLATE_STEP : max;
     const int err = reserve_body(conn, guess, end);
     if (err != 0) return err;
@@ -532,8 +533,8 @@ static step payload_step(ws_conn *conn, ws_conn_event *event) {
 bool ws__receive_step(ws_conn *conn, ws_conn_event *out_event) {
   step result = STEP_ON;
   while (result == STEP_ON && !conn->is_deaf) {
-    result = conn->is_in_payload ? payload_step(conn, out_event)
-                                 : head_step(conn);
+    result =
+        conn->is_in_payload ? payload_step(conn, out_event) : head_step(conn);
   }
   return result == STEP_EVENT;
 }

@@ -11,12 +11,18 @@
 /* Pongs beyond this many unsent bytes wait for the others to leave. */
 #define MAX_PONG_BYTES 4096
 
-/* Whether what is sent now can still reach the peer. */
+/* Whether frames may still follow what has been sent (section 5.5.1: none after
+ * a Close frame) and there is a way to the peer. */
 static bool can_send(const ws_conn *conn) {
   return !conn->is_close_sent && !conn->is_cut;
 }
 
-/* -- Frames ----------------------------------------------------------------- */
+/* Whether the application may send. */
+static bool is_open(const ws_conn *conn) {
+  return conn->state == WS_STATE_OPEN && can_send(conn);
+}
+
+/* -- Frames ---------------------------------------------------------------- */
 
 /* Output that begins to wait starts the clock of send_timeout. */
 static void commit(ws_conn *conn, size_t len, uint64_t payload) {
@@ -33,8 +39,8 @@ int ws__send_raw(ws_conn *conn, const void *data, size_t len) {
   return 0;
 }
 
-/* Whether the application may add `len` bytes. What the protocol itself sends is
- * little, and is not kept waiting for that. */
+/* Whether the application may add `len` bytes. What the protocol itself sends
+ * is little, and is not kept waiting for that. */
 static bool has_room(const ws_conn *conn, size_t len) {
   const uint64_t max = ws__conn_options(conn)->max_send_queue;
   return conn->output.len <= max && len <= max - conn->output.len;
@@ -75,15 +81,14 @@ static int send_control(ws_conn *conn, ws__opcode opcode, const void *data,
   return send_frame(conn, opcode, true, false, data, len, 0);
 }
 
-/* -- Messages --------------------------------------------------------------- */
+/* -- Messages -------------------------------------------------------------- */
 
-/* Deflates `len` bytes and sends what comes out as one frame. In the middle of a
- * message nothing may come out yet. */
+/* Deflates `len` bytes and sends what comes out as one frame. In the middle of
+ * a message nothing may come out yet. */
 static int send_compressed(ws_conn *conn, ws__opcode opcode, bool is_final,
                            const void *data, size_t len, bool *sent) {
   ws__buf packed = {0};
-  int err =
-      ws__deflate_compress(conn->deflate, data, len, is_final, &packed);
+  int err = ws__deflate_compress(conn->deflate, data, len, is_final, &packed);
   *sent = is_final || packed.len > 0;
   if (err == 0 && !has_room(conn, packed.len)) err = WS_ERR_SEND_QUEUE_FULL;
   if (err == 0 && *sent) {
@@ -95,8 +100,8 @@ static int send_compressed(ws_conn *conn, ws__opcode opcode, bool is_final,
   return err;
 }
 
-/* "An endpoint MUST NOT send" text that is not UTF-8 (section 8.1): looks at the
- * next part of a message and moves `*state` on. */
+/* "An endpoint MUST NOT send" text that is not UTF-8 (section 8.1): looks at
+ * the next part of a message and moves `*state` on. */
 static bool is_valid_text(ws__utf8_state *state, const void *data, size_t len,
                           unsigned flags) {
   if ((flags & WS_SEND_VALID_UTF8) != 0) return true;
@@ -161,7 +166,7 @@ int ws_conn_send(ws_conn *conn, ws_message_type type, const void *data,
   if (type == WS_TEXT && !is_valid_text(&utf8, data, len, flags)) {
     return WS_ERR_INVALID_UTF8;
   }
-  if (conn->state != WS_STATE_OPEN) {
+  if (!is_open(conn)) {
     /* WHATWG: send() then only "increases the bufferedAmount attribute". */
     conn->output.payload += len;
     return 0;
@@ -178,11 +183,12 @@ int ws_conn_send(ws_conn *conn, ws_message_type type, const void *data,
   return err;
 }
 
-/* -- Pings and pongs (section 5.5.2, 5.5.3) --------------------------------- */
+/* -- Pings and pongs (section 5.5.2, 5.5.3) -------------------------------- */
 
 uint32_t ws__ping_hash(const uint8_t *data, size_t len) {
   uint32_t hash = 2166136261u; /* FNV-1a: short, and good enough here. */
-  for (size_t i = 0; i < len; i++) hash = (hash ^ data[i]) * 16777619u;
+  for (size_t i = 0; i < len; i++)
+    hash = (hash ^ data[i]) * 16777619u;
   return hash;
 }
 
@@ -217,8 +223,9 @@ int ws__send_pong(ws_conn *conn, const uint8_t *data, size_t len) {
   if (!can_send(conn)) return 0;
   /* "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in
    * response to previous Ping frame(s), the endpoint MAY elect to send a Pong
-   * frame for only the most recently processed Ping frame." While the peer takes
-   * what we send, all are answered; when it does not, one waits at most. */
+   * frame for only the most recently processed Ping frame." While the peer
+   * takes what we send, all are answered; when it does not, one waits at most.
+   */
   const size_t bound = conn->is_stalled ? 0 : MAX_PONG_BYTES;
   if (conn->pong_bytes == 0 || conn->pong_bytes < bound) {
     return send_pong_now(conn, data, len);
@@ -245,7 +252,7 @@ static int send_by_application(ws_conn *conn, const void *data, size_t len,
                                int (*send)(ws_conn *, const void *, size_t)) {
   if (conn->state == WS_STATE_CONNECTING) return WS_ERR_INVALID_STATE;
   if (len > WS_MAX_CONTROL_PAYLOAD) return WS_ERR_INVALID_ARGUMENT;
-  if (conn->state != WS_STATE_OPEN) return 0;
+  if (!is_open(conn)) return 0;
   const int err =
       has_room(conn, len) ? send(conn, data, len) : WS_ERR_SEND_QUEUE_FULL;
   if (err != 0 && err != WS_ERR_NO_MEMORY) ws__conn_fail(conn, err, NULL);
@@ -264,15 +271,23 @@ int ws_conn_send_pong(ws_conn *conn, const void *data, size_t len) {
   return send_by_application(conn, data, len, send_pong);
 }
 
-/* -- Close (section 5.5.1, 7.1) --------------------------------------------- */
+/* -- Close (section 5.5.1, 7.1) -------------------------------------------- */
 
 bool ws__is_close_code(uint16_t code) {
   if (code >= 3000 && code <= 4999) return true;
   switch (code) {
-  case 1000: case 1001: case 1002: case 1003:
-  case 1007: case 1008: case 1009: case 1010: case 1011:
-  case 1012: case 1013: case 1014: /* From the IANA registry. */
-    return true;
+  case 1000:
+  case 1001:
+  case 1002:
+  case 1003:
+  case 1007:
+  case 1008:
+  case 1009:
+  case 1010:
+  case 1011:
+  case 1012:
+  case 1013:
+  case 1014: /* From the IANA registry. */ return true;
   }
   return false;
 }
@@ -319,8 +334,8 @@ static int close_checked(ws_conn *conn, uint16_t code, const char *reason,
 
 int ws_conn_close(ws_conn *conn, uint16_t code, const char *reason,
                   size_t reason_len) {
-  const bool is_allowed = code == 0 || code == WS_CLOSE_NORMAL ||
-                          (code >= 3000 && code <= 4999);
+  const bool is_allowed =
+      code == 0 || code == WS_CLOSE_NORMAL || (code >= 3000 && code <= 4999);
   if (!is_allowed) return WS_ERR_INVALID_ACCESS;
   return close_checked(conn, code, reason, reason_len);
 }

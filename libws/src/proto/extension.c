@@ -44,8 +44,7 @@ static int fail(int err, const char *text, const char **reason) {
   return err;
 }
 
-/* -- Grammar (RFC 6455 9.1) -------------------------------------------------
- */
+/* -- Grammar (RFC 6455 9.1) ------------------------------------------------ */
 
 typedef struct slice {
   const char *text;
@@ -194,8 +193,7 @@ static int next_element(scanner *s, element *e, bool *has_element,
   return fail(WS_ERR_INVALID_EXTENSIONS, "malformed " EXTENSIONS, reason);
 }
 
-/* -- Writing ----------------------------------------------------------------
- */
+/* -- Writing --------------------------------------------------------------- */
 
 /* Room for "; server_max_window_bits=15" and its NUL. */
 #define BITS_SIZE 32
@@ -214,8 +212,7 @@ static void write_bits(enum param param, uint8_t bits, char out[BITS_SIZE]) {
   snprintf(out, BITS_SIZE, "; %s=%u", param_names[param], (unsigned)bits);
 }
 
-/* -- Client -----------------------------------------------------------------
- */
+/* -- Client ---------------------------------------------------------------- */
 
 void ws__extension_write_offer(const ws__deflate_offer *offer,
                                char out_text[WS__EXTENSION_SIZE]) {
@@ -292,8 +289,7 @@ int ws__extension_check(const ws__http_head *head,
   return err;
 }
 
-/* -- Server -----------------------------------------------------------------
- */
+/* -- Server ---------------------------------------------------------------- */
 
 /* Meets a legal offer. A client that does not name client_max_window_bits does
  * not know it and cannot be bound (RFC 7692 7.1.2.2). */

@@ -59,12 +59,14 @@ static int check_second_byte(uint8_t byte, bool is_control, bool from_client) {
 
 static uint64_t read_big_endian(const uint8_t *data, size_t size) {
   uint64_t value = 0;
-  for (size_t i = 0; i < size; i++) value = value << 8 | data[i];
+  for (size_t i = 0; i < size; i++)
+    value = value << 8 | data[i];
   return value;
 }
 
 static void write_big_endian(uint8_t *out, uint64_t value, size_t size) {
-  for (size_t i = size; i > 0; i--, value >>= 8) out[i - 1] = (uint8_t)value;
+  for (size_t i = size; i > 0; i--, value >>= 8)
+    out[i - 1] = (uint8_t)value;
 }
 
 /* How many bytes the length takes behind the first two. */

@@ -47,7 +47,8 @@ static inline bool ws__opcode_is_control(uint8_t opcode) {
  * sent it, so whether it must be masked; `allows_rsv1` whether a compressed
  * message may start.
  * Returns 0, and `*out_size` is the size of the head, or 0 while bytes are
- * missing; or the ws_err of the first thing wrong, as soon as it can be known. */
+ * missing; or the ws_err of the first thing wrong, as soon as it can be known.
+ */
 int ws__frame_read(const uint8_t *data, size_t len, bool from_client,
                    bool allows_rsv1, ws__frame *out_frame, size_t *out_size);
 

@@ -33,8 +33,7 @@ void ws__handshake_accept_key(const char key[WS__KEY_SIZE],
   ws__base64_encode(digest, sizeof(digest), out_accept);
 }
 
-/* -- Both roles -------------------------------------------------------------
- */
+/* -- Both roles ------------------------------------------------------------ */
 
 /* Whether exactly one Upgrade header names websocket and Connection upgrade. */
 static int check_upgrade(const ws__http_head *head, const char **reason) {
@@ -111,8 +110,7 @@ static size_t count_named(const ws_header *headers, size_t count,
   return found;
 }
 
-/* -- Writing ----------------------------------------------------------------
- */
+/* -- Writing --------------------------------------------------------------- */
 
 /* Appends to a buffer; the first failure makes the rest do nothing. */
 typedef struct writer {
@@ -156,8 +154,7 @@ static int end_writing(writer *w) {
   return w->err;
 }
 
-/* -- Client: the request (RFC 6455 4.1) -------------------------------------
- */
+/* -- Client: the request (RFC 6455 4.1) ------------------------------------ */
 
 static bool is_value(const char *text) {
   const ws_header header = {"x", 1, text, strlen(text)};
@@ -279,8 +276,7 @@ int ws__handshake_write_request(const ws_conn_request *request,
   return fail(w.err, "out of memory for the request", reason);
 }
 
-/* -- Client: the response (RFC 6455 4.1, "the client MUST validate") --------
- */
+/* -- Client: the response (RFC 6455 4.1, "the client MUST validate") ------- */
 
 /* Items 2 and 3; for a client Upgrade is "websocket" and nothing else. */
 static int check_response_upgrade(const ws__http_head *head,
@@ -381,8 +377,7 @@ int ws__handshake_check_response(const ws__http_head *head,
   return err;
 }
 
-/* -- Server: the request (RFC 6455 4.2.1) -----------------------------------
- */
+/* -- Server: the request (RFC 6455 4.2.1) ---------------------------------- */
 
 /* The status that answers a request refused for `err`. */
 static uint16_t status_of(int err) {
@@ -563,8 +558,7 @@ void ws__upgrade_free(ws__upgrade *upgrade, const ws_allocator *allocator) {
   *upgrade = (ws__upgrade){0};
 }
 
-/* -- Server: the answer (RFC 6455 4.2.2) ------------------------------------
- */
+/* -- Server: the answer (RFC 6455 4.2.2) ----------------------------------- */
 
 static void put_accept(writer *w, const ws__upgrade *upgrade,
                        const char *protocol) {

@@ -19,8 +19,7 @@
 void ws__handshake_accept_key(const char key[WS__KEY_SIZE],
                               char out_accept[WS__ACCEPT_SIZE]);
 
-/* -- Client -----------------------------------------------------------------
- */
+/* -- Client ---------------------------------------------------------------- */
 
 /* Checks `request` and appends the request head to `out`. Everything is
  * checked, the strings of the URL too, so that nothing an application passes on
@@ -51,8 +50,7 @@ int ws__handshake_check_response(const ws__http_head *head,
                                  ws__agreement *out_agreement,
                                  const char **reason);
 
-/* -- Server -----------------------------------------------------------------
- */
+/* -- Server ---------------------------------------------------------------- */
 
 typedef struct ws__server_rules {
   const char *const *origins; /* As in ws_conn_options; NULL: same origin. */

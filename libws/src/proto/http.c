@@ -15,8 +15,7 @@ static int fail(int err, const char *text, const char **reason) {
   return err;
 }
 
-/* -- Words of the grammar ---------------------------------------------------
- */
+/* -- Words of the grammar -------------------------------------------------- */
 
 static bool is_digit(uint8_t c) {
   return c >= '0' && c <= '9';
@@ -92,8 +91,7 @@ bool ws__http_equal(const char *a, size_t a_len, const char *b, size_t b_len) {
   return true;
 }
 
-/* -- Reading ----------------------------------------------------------------
- */
+/* -- Reading --------------------------------------------------------------- */
 
 /* Takes LF: the end of a line if CR came before, of the head if it is empty. */
 static int end_line(ws__http_reader *reader, const ws__http_limits *limits,
@@ -169,8 +167,7 @@ void ws__http_reader_free(ws__http_reader *reader,
   *reader = (ws__http_reader){0};
 }
 
-/* -- Parsing ----------------------------------------------------------------
- */
+/* -- Parsing --------------------------------------------------------------- */
 
 /* The place of the parser. The bytes behind `at` are still as they came. */
 typedef struct cursor {
@@ -371,8 +368,7 @@ void ws__http_head_free(ws__http_head *head, const ws_allocator *allocator) {
   *head = (ws__http_head){0};
 }
 
-/* -- Looking things up ------------------------------------------------------
- */
+/* -- Looking things up ----------------------------------------------------- */
 
 const ws_header *ws__http_next(const ws__http_head *head, const char *name,
                                const ws_header *after) {

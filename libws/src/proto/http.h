@@ -28,8 +28,7 @@ typedef struct ws__http_head {
   size_t header_count;
 } ws__http_head;
 
-/* -- Reading ----------------------------------------------------------------
- */
+/* -- Reading --------------------------------------------------------------- */
 
 /* Collects a head that comes in pieces. A zeroed struct is ready. Work is
  * linear in the bytes, however they are cut (no byte is looked at more than 3
@@ -67,8 +66,7 @@ int ws__http_parse_response(ws__http_head *head, const ws_allocator *allocator,
 
 void ws__http_head_free(ws__http_head *head, const ws_allocator *allocator);
 
-/* -- Words of the grammar ---------------------------------------------------
- */
+/* -- Words of the grammar -------------------------------------------------- */
 
 /* RFC 9110 5.6.2: a token is one or more tchar. */
 bool ws__http_is_token_char(uint8_t c);
@@ -90,8 +88,7 @@ bool ws__http_is_header(const ws_header *header);
 /* Whether two texts are equal without regard to ASCII case. */
 bool ws__http_equal(const char *a, size_t a_len, const char *b, size_t b_len);
 
-/* -- Looking things up ------------------------------------------------------
- */
+/* -- Looking things up ----------------------------------------------------- */
 
 /* The first header called `name` behind `after`, or from the start when that is
  * NULL. Returns NULL when there is none. Stepping through all of them costs one
@@ -108,8 +105,7 @@ size_t ws__http_count(const ws__http_head *head, const char *name,
 bool ws__http_has_token(const ws__http_head *head, const char *name,
                         const char *token);
 
-/* -- The body of a refusal --------------------------------------------------
- */
+/* -- The body of a refusal ------------------------------------------------- */
 
 /* The body of a response that refuses the handshake: by Content-Length, by
  * chunks, or up to the end of the connection (RFC 9112 6.3). Set up by

@@ -43,7 +43,7 @@ static inline uint64_t spread64(uint32_t key) {
   return (uint64_t)key << 32 | key;
 }
 
-/* -- Kernels ------------------------------------------------------------- */
+/* -- Kernels --------------------------------------------------------------- */
 
 #if WS__CPU_X86
 #define KERNEL      mask_avx2
@@ -95,7 +95,7 @@ const ws__mask_kernel ws__mask_kernels[] = {
 const size_t ws__mask_kernel_count =
     sizeof(ws__mask_kernels) / sizeof(ws__mask_kernels[0]);
 
-/* -- Choice -------------------------------------------------------------- */
+/* -- Choice ---------------------------------------------------------------- */
 
 static ws__mask_fn choose_and_mask;
 
@@ -111,7 +111,7 @@ static void choose_and_mask(uint8_t *dst, const uint8_t *src, size_t len,
   kernel->mask(dst, src, len, key);
 }
 
-/* -- Short payloads ------------------------------------------------------ */
+/* -- Short payloads -------------------------------------------------------- */
 
 /* Less than WS__MASK_KERNEL_MIN bytes. Words from both ends, which may overlap:
  * everything is loaded before anything is stored, as in the kernels. */

@@ -18,7 +18,7 @@ void ws__mask(uint8_t *data, size_t len, const uint8_t key[4], size_t offset);
 void ws__mask_copy(uint8_t *dst, const uint8_t *src, size_t len,
                    const uint8_t key[4], size_t offset);
 
-/* -- The kernels behind them --------------------------------------------- */
+/* -- The kernels behind them ----------------------------------------------- */
 
 /* Shorter payloads do not go through a kernel. */
 #define WS__MASK_KERNEL_MIN 32

@@ -103,7 +103,8 @@ void ws__output_consume(ws__output *output, const ws_allocator *allocator,
 }
 
 void ws__output_clear(ws__output *output, const ws_allocator *allocator) {
-  while (output->head != NULL) drop_head(output, allocator);
+  while (output->head != NULL)
+    drop_head(output, allocator);
   output->len = 0;
 }
 

@@ -37,7 +37,8 @@ typedef struct ws__output {
 uint8_t *ws__output_reserve(ws__output *output, const ws_allocator *allocator,
                             size_t len);
 
-/* Adds `len` > 0 of the reserved bytes; they carry `payload` bytes of messages. */
+/* Adds `len` > 0 of the reserved bytes; they carry `payload` bytes of messages.
+ */
 void ws__output_commit(ws__output *output, size_t len, uint64_t payload);
 
 /* ws_conn_output(). */

@@ -12,8 +12,7 @@ static int fail(int err, const char *text, const char **reason) {
   return err;
 }
 
-/* -- Duplicates -------------------------------------------------------------
- */
+/* -- Duplicates ------------------------------------------------------------ */
 
 /* Restores the heap (no name is less than those below it) when only `root` may
  * be out of place. */
@@ -51,8 +50,7 @@ static bool has_duplicate(const char **names, size_t count) {
   return false;
 }
 
-/* -- Reading ----------------------------------------------------------------
- */
+/* -- Reading --------------------------------------------------------------- */
 
 /* Makes room for all names of the head: pointers to them, the same again to be
  * sorted, and their text, which is no longer than the headers. */

@@ -44,7 +44,11 @@ typedef struct slice {
   size_t len;
 } slice;
 
-typedef enum url_kind { KIND_WS, KIND_WSS, KIND_UNIX } url_kind;
+typedef enum url_kind {
+  KIND_WS,
+  KIND_WSS,
+  KIND_UNIX
+} url_kind;
 
 static const struct {
   const char *name;
@@ -98,7 +102,7 @@ static int refuse(parser *p, const char *reason) {
   return WS_ERR_SYNTAX;
 }
 
-/* -- Characters and slices ----------------------------------------------- */
+/* -- Characters and slices ------------------------------------------------- */
 
 static bool is_one_of(char c, const char *set) {
   return c != '\0' && strchr(set, c) != NULL;

@@ -17,7 +17,7 @@
 #include <arm_neon.h>
 #endif
 
-/* -- One byte at a time -------------------------------------------------- */
+/* -- One byte at a time ---------------------------------------------------- */
 
 /* What has to follow: `left` bytes, the next of them from `low` to `high`, the
  * others from 80 to BF. */
@@ -85,7 +85,7 @@ static bool check_by_bytes(ws__utf8_state *state, const uint8_t *data,
   return true;
 }
 
-/* -- Kernels ------------------------------------------------------------- */
+/* -- Kernels --------------------------------------------------------------- */
 
 static bool portable_is_valid(const uint8_t *data, size_t len) {
   ws__utf8_state state = 0;
@@ -248,7 +248,7 @@ const ws__utf8_kernel ws__utf8_kernels[] = {
 const size_t ws__utf8_kernel_count =
     sizeof(ws__utf8_kernels) / sizeof(ws__utf8_kernels[0]);
 
-/* -- Choice -------------------------------------------------------------- */
+/* -- Choice ---------------------------------------------------------------- */
 
 static ws__utf8_fn choose_and_check;
 
@@ -263,7 +263,7 @@ static bool choose_and_check(const uint8_t *data, size_t len) {
   return kernel->is_valid(data, len);
 }
 
-/* -- Pieces -------------------------------------------------------------- */
+/* -- Pieces ---------------------------------------------------------------- */
 
 bool ws__utf8_check(ws__utf8_state *state, const uint8_t *data, size_t len) {
   for (; *state != 0 && len > 0; data++, len--)

@@ -27,7 +27,7 @@ static inline bool ws__utf8_is_complete(ws__utf8_state state) {
 /* Whether `data` as a whole is valid. */
 bool ws__utf8_is_valid(const uint8_t *data, size_t len);
 
-/* -- The kernels behind them --------------------------------------------- */
+/* -- The kernels behind them ----------------------------------------------- */
 
 /* Shorter texts do not go through a kernel: one vector, and the three bytes
  * that a kernel wants to stand before each vector. */

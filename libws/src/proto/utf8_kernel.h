@@ -43,17 +43,17 @@ TARGET static inline bool NAME(is_ascii)(const uint8_t *p) {
 TARGET static bool NAME(is_valid)(const uint8_t *data, size_t len) {
   if (unfinished(data, len) > 0) return false;
 
-  /* Three bytes are needed before the first vector. */
+  /* The three bytes that have to stand before the first vector. */
   ws__utf8_state state = 0;
   size_t i = 0;
-  while (i < 3 || state != 0)
-    if (!step(&state, data[i++])) return false;
+  for (; i < 3; i++)
+    if (!step(&state, data[i])) return false;
 
   const size_t stride = 2 * sizeof(VEC);
   VEC wrong = FILL(0);
   while (len - i >= stride) {
     if (NAME(is_ascii)(data + i)) {
-      if (unfinished(data, i) > 0) return false;
+      if (unfinished(data, i) > 0) return false; /* Cut short by ASCII. */
       do
         i += stride;
       while (len - i >= stride && NAME(is_ascii)(data + i));
@@ -65,6 +65,7 @@ TARGET static bool NAME(is_valid)(const uint8_t *data, size_t len) {
     }
   }
   if (len - i > sizeof(VEC)) wrong = OR(wrong, NAME(errors)(data + i));
+  /* The last vector may overlap the one before it. */
   wrong = OR(wrong, NAME(errors)(data + len - sizeof(VEC)));
   return IS_ZERO(wrong);
 }
