@@ -29,8 +29,7 @@ static int tear_down(void **state) {
   return memory.held == 0 ? 0 : -1;
 }
 
-/* -- Helpers ----------------------------------------------------------------
- */
+/* -- Helpers --------------------------------------------------------------- */
 
 static ws__deflate *new_end(const ws__deflate_params *params, bool is_server,
                             int level, int mem_level) {
@@ -120,10 +119,14 @@ static void assert_refused(ws__deflate *d, const void *bytes, size_t len) {
 #define BYTES(...) \
   (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__})
 
-/* -- Data -------------------------------------------------------------------
- */
+/* -- Data ------------------------------------------------------------------ */
 
-typedef enum kind { TEXT, NOISE, ZEROS, KINDS } kind;
+typedef enum kind {
+  TEXT,
+  NOISE,
+  ZEROS,
+  KINDS
+} kind;
 
 /* A fixed sequence of numbers. */
 static uint32_t next_number(uint32_t *seed) {
@@ -149,8 +152,7 @@ static uint8_t *make_data(kind k, size_t len, uint32_t seed) {
   return data;
 }
 
-/* -- Plain zlib as the other side --------------------------------------------
- */
+/* -- Plain zlib as the other side ------------------------------------------ */
 
 /* Inflates a message as section 7.2.2 says. Gives out one byte at a time, for
  * then zlib has no more than the window at hand and refuses any distance beyond
@@ -198,8 +200,7 @@ static void zlib_compress(z_stream *z, const uint8_t *data, size_t len,
   else out->len -= 4;
 }
 
-/* -- RFC 7692 section 7.2.3 ---------------------------------------------------
- */
+/* -- RFC 7692 section 7.2.3 ------------------------------------------------ */
 
 static void rfc_one_block_both_ways(void **state) {
   (void)state;
@@ -433,7 +434,10 @@ static void messages_longer_than_one_step_round_trip(void **state) {
 static void
 every_fill_of_the_output_buffer_gives_a_whole_message(void **state) {
   (void)state;
-  enum { LEN = 400, PREFIX_MAX = 700 };
+  enum {
+    LEN = 400,
+    PREFIX_MAX = 700
+  };
   uint8_t *data = make_data(NOISE, LEN, 3);
   uint8_t prefix[PREFIX_MAX];
   memset(prefix, 0x5a, sizeof(prefix));
@@ -460,7 +464,9 @@ every_fill_of_the_output_buffer_gives_a_whole_message(void **state) {
 static void each_part_lets_the_peer_read_all_of_it(void **state) {
   (void)state;
   static const size_t parts[] = {1, 0, 700, 5, 70000, 3, 0};
-  enum { PARTS = sizeof(parts) / sizeof(*parts) };
+  enum {
+    PARTS = sizeof(parts) / sizeof(*parts)
+  };
   uint8_t *data = make_data(TEXT, 70000, 9);
   ws__deflate *d = new_plain(12, true);
   ws__buf wire = {0}, back = {0};
@@ -753,6 +759,11 @@ static void a_mebibyte_of_empty_blocks_is_one_empty_message(void **state) {
       {"\x01\x00\x00\xff\xff", 5}, /* The same, final. */
       {"\x02\x08\x20\x80\x00", 5}, /* Four with fixed codes. */
       {"\x03\x00", 2},             /* Fixed codes, final. */
+      /* Two whose tables have to be built. */
+      {"\x04\xc0\x81\x08\x00\x00\x00\x00\x20\x7f\xeb\x43\x00\x1c\x88\x00\x00"
+       "\x00"
+       "\x00\x00\xf2\xb7\x3e",
+       23},
   };
   uint8_t *message = malloc(MIB);
   for (size_t i = 0; i < sizeof(fillers) / sizeof(*fillers); i++) {
