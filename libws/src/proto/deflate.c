@@ -16,8 +16,9 @@
  * smaller than size_t; nothing is gained by going near its limit. */
 #define STEP_MAX ((size_t)1 << 20)
 
-/* Least room for compressed bytes. With more than six a flush is not cut, which
- * would make zlib flush again (zlib.h, deflate). */
+/* Least room for compressed bytes. A flush that exactly fills the room is made
+ * twice (zlib.h, deflate); with room to spare that is rare, and it costs five
+ * bytes. */
 #define OUT_ROOM_MIN 64
 
 /* What zlib cannot compress with: see open_out(). */
