@@ -89,7 +89,7 @@ static void expand_message(ws__deflate *d, const uint8_t *data, size_t len,
   } while (!is_last && r->err == 0 && !r->is_full);
 }
 
-/* -- Messages from a peer ----------------------------------------------------- */
+/* -- Messages from a peer -------------------------------------------------- */
 
 static void expand_two(const ws__deflate_params *params, const uint8_t *data,
                        size_t len, cutter c, result *r) {
@@ -160,7 +160,7 @@ static void fuzz_expand(const ws__deflate_params *params, uint32_t seed,
   if (is_full_window) check_with_zlib(data, len / 2, &whole);
 }
 
-/* -- Round trips ---------------------------------------------------------------- */
+/* -- Round trips ----------------------------------------------------------- */
 
 /* Compresses one message, in parts. */
 static void compress_message(ws__deflate *d, const uint8_t *data, size_t len,

@@ -15,8 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* -- The source --------------------------------------------------------------
- */
+/* -- The source ------------------------------------------------------------ */
 
 typedef struct source {
   bool fails;
@@ -84,8 +83,7 @@ static int set_up(void **state) {
   return 0;
 }
 
-/* -- Keys -------------------------------------------------------------------
- */
+/* -- Keys ------------------------------------------------------------------ */
 
 /* Two keys of 32 bits may be equal by chance: once in 4,000 runs of each test
  * here, three times in none. A key handed out twice shows hundreds. */
@@ -166,8 +164,7 @@ static void many_keys_cost_one_call_of_the_source(void **state) {
   assert_int_equal(src.calls, before + 1);
 }
 
-/* -- Failures ---------------------------------------------------------------
- */
+/* -- Failures -------------------------------------------------------------- */
 
 /* */
 static void a_failing_source_is_an_error_until_it_works_again(void **state) {
@@ -203,8 +200,7 @@ static void interrupted_and_short_reads_are_gone_on_with(void **state) {
 #endif
 }
 
-/* -- Forks and threads --------------------------------------------------------
- */
+/* -- Forks and threads ----------------------------------------------------- */
 
 #define SHARED_KEYS 1000
 
