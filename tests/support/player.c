@@ -5,8 +5,7 @@
 
 #include "test.h"
 
-/* -- What the words of the table mean ----------------------------------------
- */
+/* -- What the words of the table mean -------------------------------------- */
 
 typedef enum line_kind {
   LINE_SETUP,  /* How the connection is made, and `at`. */
@@ -106,8 +105,7 @@ size_t player_input_size(const vector_case *c, ws_role role) {
   return size;
 }
 
-/* -- Options ----------------------------------------------------------------
- */
+/* -- Options --------------------------------------------------------------- */
 
 #define OPTION(name)                            \
   {                                             \
@@ -183,8 +181,7 @@ static const char *extensions_of(const vector_case *c) {
          "client_no_context_takeover";
 }
 
-/* -- What must happen -------------------------------------------------------
- */
+/* -- What must happen ------------------------------------------------------ */
 
 static void expect_event(const vector_line *line, transcript *out) {
   for (size_t i = 0; i < line->word_count; i++) {
@@ -255,8 +252,7 @@ void player_expect(const vector_case *c, transcript *out) {
   }
 }
 
-/* -- What happens -----------------------------------------------------------
- */
+/* -- What happens ---------------------------------------------------------- */
 
 /* `send text|binary [fragment] [uncompressed] [unchecked]: data`, or `send
  * ping|pong: data`. */
@@ -420,10 +416,10 @@ void player_play(const vector_case *c, ws_role role, ws_conn_config *config,
 }
 
 void player_torture(const vector_case *c, ws_role role, ws_conn_config *config,
-                    const driver_mode *mode) {
+                    const driver_mode *mode, transcript *out) {
   driver d = {.on_event = on_event, .on_event_ctx = c};
   size_t i = play_opening(&d, c, role, config, mode);
-  while (i < c->line_count) {
+  while (d.is_open && i < c->line_count) {
     const size_t end = step_end(c, i);
     play_step(&d, c, i, end);
     i = end;
@@ -431,5 +427,6 @@ void player_torture(const vector_case *c, ws_role role, ws_conn_config *config,
   d.is_blocked = false;
   driver_eof(&d);
   assert_int_equal(d.closes, d.conn != NULL);
+  transcript_add(out, "%s", transcript_text(&d.log));
   driver_free(&d);
 }

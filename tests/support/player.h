@@ -27,8 +27,8 @@ void player_play(const vector_case *c, ws_role role, ws_conn_config *config,
 
 /* Plays the case although memory may fail, so whatever may happen: but the
  * connection must end with one close event, at the latest when the transport
- * ends. */
+ * ends. Writes the events alone. */
 void player_torture(const vector_case *c, ws_role role, ws_conn_config *config,
-                    const driver_mode *mode);
+                    const driver_mode *mode, transcript *out);
 
 #endif
