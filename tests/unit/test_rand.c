@@ -98,7 +98,10 @@ static uint32_t draw_key(void) {
 /* */
 static void keys_are_uniform_in_each_byte_and_do_not_repeat(void **state) {
   (void)state;
-  enum { KEYS = 1000000, VALUES = 256 };
+  enum {
+    KEYS = 1000000,
+    VALUES = 256
+  };
   static unsigned counts[sizeof(uint32_t)][VALUES];
   unsigned repeats = 0;
   uint32_t last = draw_key();
@@ -130,7 +133,9 @@ static void keys_are_uniform_in_each_byte_and_do_not_repeat(void **state) {
 /* */
 static void no_byte_of_the_source_is_handed_out_twice(void **state) {
   (void)state;
-  enum { KEYS = 4096 };
+  enum {
+    KEYS = 4096
+  };
   static bool seen[2 * KEYS];
   memset(seen, 0, sizeof(seen));
   src.counts = true;
@@ -144,7 +149,9 @@ static void no_byte_of_the_source_is_handed_out_twice(void **state) {
 
 static void a_request_of_any_length_is_filled_and_stays_inside(void **state) {
   (void)state;
-  enum { MAX = 5000 };
+  enum {
+    MAX = 5000
+  };
   static const uint8_t zeros[MAX];
   for (size_t len = 0; len <= MAX; len = len < 300 ? len + 1 : len * 2) {
     uint8_t *out = calloc(1, len + 1);
@@ -184,7 +191,9 @@ static void a_failing_source_is_an_error_until_it_works_again(void **state) {
 static void interrupted_and_short_reads_are_gone_on_with(void **state) {
   (void)state;
 #if defined(__linux__) || defined(__FreeBSD__) || defined(__NetBSD__)
-  enum { NUMBERS = 1000 };
+  enum {
+    NUMBERS = 1000
+  };
   uint32_t numbers[NUMBERS];
   src.counts = true;
   src.interrupts = true;
