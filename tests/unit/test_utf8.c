@@ -11,7 +11,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* -- The slow reference --------------------------------------------------- */
+/* -- The slow reference ---------------------------------------------------- */
 
 typedef enum { BAD, UNFINISHED, COMPLETE } verdict;
 
@@ -66,7 +66,7 @@ static size_t good_bytes(const uint8_t *text, size_t len) {
   return good;
 }
 
-/* -- What is tested ------------------------------------------------------- */
+/* -- What is tested -------------------------------------------------------- */
 
 static verdict check_piece(ws__utf8_state *state, const uint8_t *data,
                            size_t len) {
@@ -109,7 +109,9 @@ static uint8_t *new_block(size_t len) {
   return block;
 }
 
-/* -- Every sequence ------------------------------------------------------- */
+/* -- Every sequence -------------------------------------------------------- */
+
+#define MAX_SEQUENCE 4
 
 static size_t complete_characters;
 
@@ -117,6 +119,7 @@ static size_t complete_characters;
  * piece. */
 static void check_continuations(uint8_t *sequence, size_t len,
                                 ws__utf8_state before) {
+  if (len >= MAX_SEQUENCE) return; /* Four bytes are never unfinished. */
   for (unsigned c = 0; c <= 0xFF; c++) {
     sequence[len] = (uint8_t)c;
     const verdict expected = judge(sequence, len + 1);
@@ -136,7 +139,7 @@ static void check_continuations(uint8_t *sequence, size_t len,
  * with all 256 bytes. */
 static void every_sequence_of_up_to_four_bytes_is_judged_right(void **state) {
   (void)state;
-  uint8_t sequence[4];
+  uint8_t sequence[MAX_SEQUENCE];
   complete_characters = 0;
   check_continuations(sequence, 0, 0);
   /* All code points but the surrogates. */
@@ -166,8 +169,8 @@ every_sequence_of_three_bytes_is_judged_right_by_kernels(void **state) {
   free(room);
 }
 
-/* Kernels, four bytes: all continuations of each unfinished sequence of three,
- * which are all sequences that end in a character of four. */
+/* Kernels, four bytes: all 256 continuations of each three bytes that may begin
+ * a character of four, so all such characters and all that nearly are. */
 static void
 every_character_of_four_bytes_is_judged_right_by_kernels(void **state) {
   (void)state;
@@ -215,7 +218,7 @@ static void every_sequence_of_four_edges_is_judged_right(void **state) {
   free(room);
 }
 
-/* -- Every place ---------------------------------------------------------- */
+/* -- Every place ----------------------------------------------------------- */
 
 /* A sequence, and how many of its bytes are good: the next one is the first
  * that cannot be. */
@@ -344,7 +347,7 @@ static void the_samples_are_bad_where_the_reference_says(void **state) {
         samples[i].good);
 }
 
-/* -- Every cut ------------------------------------------------------------ */
+/* -- Every cut ------------------------------------------------------------- */
 
 /* Feeds text[from..to) as a block of its own. The verdict is that on all bytes
  * so far. */
@@ -445,7 +448,7 @@ static void no_bytes_leave_the_state_as_it_is(void **state) {
   assert_true(ws__utf8_is_valid(NULL, 0));
 }
 
-/* -- Many texts ----------------------------------------------------------- */
+/* -- Many texts ------------------------------------------------------------ */
 
 static uint32_t next_random(uint32_t *seed) {
   *seed ^= *seed << 13;

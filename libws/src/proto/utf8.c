@@ -69,6 +69,8 @@ static inline bool is_ascii8(const uint8_t *p) {
   return (word & UINT64_C(0x8080808080808080)) == 0;
 }
 
+/* Byte by byte, and through ASCII by eight; less than eight at the end are
+ * taken together with some that were seen. */
 static bool check_by_bytes(ws__utf8_state *state, const uint8_t *data,
                            size_t len) {
   ws__utf8_state now = *state; /* Not in memory, which `data` might alias. */
