@@ -3,8 +3,8 @@
 # which lines have branches that no test takes. Fails under 95 percent.
 #
 #   tools/coverage.sh        (needs gcc, gcovr and what tools/test.sh installs)
-set -eu -o pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+set -u -o pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 readonly least=95
 readonly out=build/coverage
@@ -14,18 +14,28 @@ command -v gcovr >/dev/null || {
   exit 1
 }
 
+build() {
+  # NDEBUG takes out the branches of assert(), which no test can take.
+  CC=gcc cmake -S . -B "$out" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS=-DNDEBUG \
+    -DWS_COVERAGE=ON -DWS_TESTS=ON &&
+    cmake --build "$out" --parallel "$(nproc)" &&
+    find "$out" -name '*.gcda' -delete
+}
+
 mkdir -p "$out"
-# NDEBUG takes out the branches of assert(), which no test can take.
-CC=gcc cmake -S . -B "$out" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS=-DNDEBUG \
-  -DWS_COVERAGE=ON -DWS_TESTS=ON >"$out/run.log"
-cmake --build "$out" --parallel "$(nproc)" >>"$out/run.log"
-find "$out" -name '*.gcda' -delete
-timeout 1800 ctest --test-dir "$out" --parallel "$(nproc)" \
-  --output-on-failure >>"$out/run.log" || {
-  tail -n 100 "$out/run.log"
+build >"$out/build.log" 2>&1 || {
+  tail -n 50 "$out/build.log"
   exit 1
+}
+status=0
+timeout 1800 ctest --test-dir "$out" --parallel "$(nproc)" --output-on-failure \
+  >"$out/tests.log" 2>&1 || {
+  echo "Some tests failed, see $out/tests.log"
+  status=1
 }
 
 # The column "Missing" lists the lines with branches not taken.
 gcovr --root . --object-directory "$out" --filter 'libws/src/proto/' \
-  --exclude-unreachable-branches --branches --fail-under-branch "$least" "$out"
+  --exclude-unreachable-branches --branches --fail-under-branch "$least" \
+  "$out" || status=1
+exit $status

@@ -27,11 +27,15 @@ readonly budgets=(-max_len=16384 -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb
 readonly out=build/fuzz
 mkdir -p "$out/crashes"
 
-# Not as Release: asserts are among the things to break.
-CC=clang cmake -S . -B "$out/build" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-  -DCMAKE_C_FLAGS_RELWITHDEBINFO="-O2 -g" -DWS_SANITIZE=address,undefined \
-  -DWS_FUZZ=ON -DWS_TESTS=OFF >"$out/build.log"
-cmake --build "$out/build" --parallel "$(nproc)" >>"$out/build.log" || {
+build() {
+  # Not as Release: asserts are among the things to break.
+  CC=clang cmake -S . -B "$out/build" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+    -DCMAKE_C_FLAGS_RELWITHDEBINFO="-O2 -g" -DWS_SANITIZE=address,undefined \
+    -DWS_FUZZ=ON -DWS_TESTS=OFF &&
+    cmake --build "$out/build" --parallel "$(nproc)"
+}
+
+build >"$out/build.log" 2>&1 || {
   tail -n 50 "$out/build.log"
   exit 1
 }
