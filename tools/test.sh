@@ -104,7 +104,8 @@ run() {
   shift 2
   timeout -k 10 "$seconds" "$@" >"$out/$name.log" 2>&1 || status=$?
   [ $status -ne 0 ] || return 0
-  tail -n 200 "$out/$name.log"
+  # What went well is left out.
+  grep -vE '^ok [0-9]+|^ *Start +[0-9]+:|^\[ *[0-9]+%\]' "$out/$name.log" | tail -n 400
   [ $status -ne 124 ] || echo "stopped after $seconds seconds"
   echo "FAILED: $name"
   return 1
