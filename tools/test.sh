@@ -12,8 +12,8 @@ then builds and runs all tests:
   - clang, Debug, address and undefined-behaviour sanitizers: the same tests,
   - the installed package, used through pkg-config and CMake.
 
-  --quick  leaves out the C tests labelled `slow` (those that try every value of
-           something); everything else runs.
+  --quick  leaves out the C test programs labelled `slow`, which try every value
+           of something (slow_tests in tests/CMakeLists.txt); all else runs.
 
 The last line is "N passed, N failed", where N counts single test cases. The exit
 status is 0 if nothing failed. The output of a failing test is shown; the full
@@ -56,6 +56,7 @@ missing_packages() {
   command -v gcc >/dev/null || echo gcc libc6-dev
   command -v g++ >/dev/null || echo g++
   command -v clang >/dev/null || echo clang
+  command -v llvm-symbolizer >/dev/null || echo llvm # Names in clang's reports.
   command -v pkg-config >/dev/null || echo pkg-config
   has_library cmocka || echo libcmocka-dev
   has_library zlib || echo zlib1g-dev
