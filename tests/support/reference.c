@@ -1,6 +1,8 @@
 #include "reference.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
   OP_CONTINUATION = 0,
@@ -71,8 +73,7 @@ static bool take(decoder *d, uint8_t *out_byte) {
   return true;
 }
 
-/* -- RFC 3629 section 3 ------------------------------------------------------
- */
+/* -- RFC 3629 section 3 ---------------------------------------------------- */
 
 static bool begin_character(utf8 *u, uint8_t byte) {
   u->have = 1;
@@ -116,8 +117,7 @@ static bool check_utf8(utf8 *u, uint8_t byte) {
   return can_be_valid(u);
 }
 
-/* -- RFC 6455 section 5.2 ----------------------------------------------------
- */
+/* -- RFC 6455 section 5.2 -------------------------------------------------- */
 
 static int read_first_byte(decoder *d, frame *f) {
   uint8_t byte;
@@ -173,8 +173,7 @@ static int read_payload_byte(decoder *d, const frame *f, uint64_t index,
   return GOES_ON;
 }
 
-/* -- Sections 5.4 to 5.6 ------------------------------------------------------
- */
+/* -- Sections 5.4 to 5.6 --------------------------------------------------- */
 
 static bool is_close_code(unsigned code) {
   if (code >= 3000 && code <= 4999) return true;
@@ -261,4 +260,17 @@ void reference_decode(const uint8_t *data, size_t len, bool is_server,
   /* Nobody is told 1006: it stands for a Close frame that never came. */
   transcript_add(log, "event error %d\nevent close 1006 unclean:\n",
                  result == ENDS_EARLY ? 0 : result);
+}
+
+void reference_shorten(const char *log, transcript *out) {
+  while (*log != '\0') {
+    const char *end = strchr(log, '\n') + 1;
+    unsigned code;
+    if (sscanf(log, "event error %*s %u", &code) == 1) {
+      transcript_add(out, "event error %u\n", code);
+    } else {
+      transcript_add(out, "%.*s", (int)(end - log), log);
+    }
+    log = end;
+  }
 }

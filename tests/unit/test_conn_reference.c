@@ -15,8 +15,7 @@
 #define MAX_FRAMES  12
 #define MAX_MESSAGE 300
 
-/* -- The generator ------------------------------------------------------------
- */
+/* -- The generator --------------------------------------------------------- */
 
 typedef struct generator {
   uint64_t seed;
@@ -197,20 +196,6 @@ static driver_mode pick_mode(generator *g) {
   };
 }
 
-/* Leaves of "event error NAME 1002 peer" what the reference says. */
-static void shorten_errors(const char *log, transcript *out) {
-  while (*log != '\0') {
-    const char *end = strchr(log, '\n') + 1;
-    unsigned code;
-    if (sscanf(log, "event error %*s %u", &code) == 1) {
-      transcript_add(out, "event error %u\n", code);
-    } else {
-      transcript_add(out, "%.*s", (int)(end - log), log);
-    }
-    log = end;
-  }
-}
-
 static void compare(generator *g, ws_role role, ws_conn_config *config) {
   generate(g);
   transcript expected = {0};
@@ -224,7 +209,7 @@ static void compare(generator *g, ws_role role, ws_conn_config *config) {
   driver_eof(&d);
   assert_int_equal(d.closes, 1);
   transcript actual = {0};
-  shorten_errors(transcript_text(&d.log), &actual);
+  reference_shorten(transcript_text(&d.log), &actual);
   assert_string_equal(transcript_text(&actual), transcript_text(&expected));
 
   driver_free(&d);

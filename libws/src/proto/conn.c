@@ -141,7 +141,10 @@ void ws__conn_stop_listening(ws_conn *conn) {
 }
 
 void ws__conn_drop_output(ws_conn *conn) {
-  if (conn->output.len > 0) conn->is_close_sent = false;
+  if (conn->output.len > 0) {
+    conn->is_close_sent = false;
+    conn->sent_code = 0;
+  }
   ws__output_clear(&conn->output, ws__conn_allocator(conn));
 }
 

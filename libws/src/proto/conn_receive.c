@@ -298,7 +298,6 @@ static step end_control_frame(ws_conn *conn, const uint8_t *data, size_t len,
                               ws_conn_event *event) {
   conn->is_in_payload = false;
   if (conn->opcode == WS__OP_CLOSE) return close_received(conn, data, len);
-  if (conn->is_close_sent) return STEP_ON;
   return conn->opcode == WS__OP_PING ? ping_received(conn, data, len, event)
                                      : pong_received(conn, data, len, event);
 }
@@ -483,14 +482,16 @@ static int inflate_part(ws_conn *conn, bool is_last, bool *done) {
   size_t len;
   err = ws__deflate_expand(conn->deflate, &data, &left, is_last, out, out_cap,
                            &len, done);
-  if (err != 0) return err;
   ws__conn_use_input(conn, message->piece_left - left);
   message->piece_left = left;
 
+  /* What came out before an error counts first, or the error would depend on
+   * how the bytes were cut. */
   if (out == &probe && len > 0) return WS_ERR_UNSUPPORTED_MESSAGE_LENGTH;
-  if (!is_valid_text(message, out, len, is_last && *done)) {
+  if (!is_valid_text(message, out, len, err == 0 && is_last && *done)) {
     return WS_ERR_INVALID_UTF8;
   }
+  if (err != 0) return err;
   message->body.len += len;
   message->len += len;
   return 0;

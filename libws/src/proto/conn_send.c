@@ -11,15 +11,15 @@
 /* Pongs beyond this many unsent bytes wait for the others to leave. */
 #define MAX_PONG_BYTES 4096
 
-/* Whether frames may still follow what has been sent (section 5.5.1: none after
- * a Close frame) and there is a way to the peer. */
-static bool can_send(const ws_conn *conn) {
-  return !conn->is_close_sent && !conn->is_cut;
-}
-
 /* Whether the application may send. */
 static bool is_open(const ws_conn *conn) {
-  return conn->state == WS_STATE_OPEN && can_send(conn);
+  return conn->state == WS_STATE_OPEN && !conn->is_cut;
+}
+
+/* "An endpoint MUST send a Pong frame in response, unless it already received a
+ * Close frame" (section 5.5.2): also when it has sent one. */
+static bool can_answer(const ws_conn *conn) {
+  return !conn->is_close_received && !conn->is_cut && conn->err == 0;
 }
 
 /* -- Frames ---------------------------------------------------------------- */
@@ -220,7 +220,7 @@ static int send_pong_now(ws_conn *conn, const uint8_t *data, size_t len) {
 }
 
 int ws__send_pong(ws_conn *conn, const uint8_t *data, size_t len) {
-  if (!can_send(conn)) return 0;
+  if (!can_answer(conn)) return 0;
   /* "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in
    * response to previous Ping frame(s), the endpoint MAY elect to send a Pong
    * frame for only the most recently processed Ping frame." While the peer
@@ -243,7 +243,7 @@ int ws__send_waiting_pong(ws_conn *conn) {
   ws__control *control = conn->control;
   if (control == NULL || !control->has_pong) return 0;
   control->has_pong = false;
-  if (!can_send(conn)) return 0;
+  if (!can_answer(conn)) return 0;
   return send_pong_now(conn, control->pong, control->pong_len);
 }
 
@@ -294,7 +294,7 @@ bool ws__is_close_code(uint16_t code) {
 
 int ws__send_close(ws_conn *conn, uint16_t code, const char *reason,
                    size_t reason_len) {
-  if (!can_send(conn)) return 0;
+  if (conn->is_close_sent || conn->is_cut) return 0;
   uint8_t body[WS_MAX_CONTROL_PAYLOAD];
   size_t len = 0;
   if (code != 0) {
