@@ -1,5 +1,5 @@
-/* utf8.c - the check of UTF-8: byte by byte where a text begins, ends or is
- * short, by the best kernel that the CPU has in between.
+/* utf8.c - the check of UTF-8: short texts by words and characters, longer ones
+ * by the best kernel that the CPU has.
  *
  * The vector kernels are one text, utf8_kernel.h, at each width. They work on
  * whole texts only; pieces are cut so that they get complete characters, and
@@ -17,7 +17,7 @@
 #include <arm_neon.h>
 #endif
 
-/* -- One byte at a time ---------------------------------------------------- */
+/* -- Bytes and characters -------------------------------------------------- */
 
 /* What has to follow: `left` bytes, the next of them from `low` to `high`, the
  * others from 80 to BF. */
@@ -69,29 +69,28 @@ static inline bool is_ascii8(const uint8_t *p) {
   return (word & UINT64_C(0x8080808080808080)) == 0;
 }
 
-/* Byte by byte, and through ASCII by eight; less than eight at the end are
- * taken together with some that were seen. */
-static bool check_by_bytes(ws__utf8_state *state, const uint8_t *data,
-                           size_t len) {
-  ws__utf8_state now = *state; /* Not in memory, which `data` might alias. */
-  for (size_t i = 0; i < len; i++) {
-    if (now == 0 && data[i] < 0x80) {
-      while (len - i > 8 && is_ascii8(data + i + 1))
-        i += 8;
-      if (len >= 8 && len - i < 8 && is_ascii8(data + len - 8)) break;
-    } else if (!step(&now, data[i])) {
-      return false;
-    }
-  }
-  *state = now;
-  return true;
+/* The length of the character at the front, or 0 if it is wrong or cut. */
+static inline size_t first_size(const uint8_t *data, size_t len) {
+  if (data[0] < 0x80) return 1;
+  const ws__utf8_state expected = after_lead(data[0]);
+  const size_t tails = expected & 0xFF;
+  if (tails == 0 || tails >= len) return 0;
+  if (data[1] < (expected >> 8 & 0xFF) || data[1] > expected >> 16) return 0;
+  for (size_t i = 2; i <= tails; i++)
+    if (data[i] < 0x80 || data[i] > 0xBF) return 0;
+  return tails + 1;
 }
 
 /* -- Kernels --------------------------------------------------------------- */
 
 static bool portable_is_valid(const uint8_t *data, size_t len) {
-  ws__utf8_state state = 0;
-  return check_by_bytes(&state, data, len) && ws__utf8_is_complete(state);
+  while (len > 0) {
+    const size_t size = len >= 8 && is_ascii8(data) ? 8 : first_size(data, len);
+    if (size == 0) return false;
+    data += size;
+    len -= size;
+  }
+  return true;
 }
 
 #if WS__CPU_X86 || WS__CPU_NEON
@@ -265,26 +264,37 @@ static bool choose_and_check(const uint8_t *data, size_t len) {
   return kernel->is_valid(data, len);
 }
 
-/* -- Pieces ---------------------------------------------------------------- */
+/* -- Wholes and pieces ----------------------------------------------------- */
+
+/* Less than WS__UTF8_KERNEL_MIN bytes. Words from both ends, which may overlap.
+ */
+static inline bool is_short_ascii(const uint8_t *data, size_t len) {
+  if (len >= 8) {
+    const size_t half = len >= 16 ? 8 : 0;
+    return is_ascii8(data) && is_ascii8(data + half) &&
+           is_ascii8(data + len - 8);
+  }
+  uint8_t all = 0;
+  for (size_t i = 0; i < len; i++)
+    all |= data[i];
+  return all < 0x80;
+}
+
+bool ws__utf8_is_valid(const uint8_t *data, size_t len) {
+  if (len >= WS__UTF8_KERNEL_MIN) {
+    return atomic_load_explicit(&chosen, memory_order_relaxed)(data, len);
+  }
+  return is_short_ascii(data, len) || portable_is_valid(data, len);
+}
 
 bool ws__utf8_check(ws__utf8_state *state, const uint8_t *data, size_t len) {
   for (; *state != 0 && len > 0; data++, len--)
     if (!step(state, *data)) return false;
 
-  /* A sequence that the end of a long piece cuts is left to check_by_bytes().
-   */
-  const size_t rest = unfinished(data, len);
-  const size_t whole = len - rest;
-  if (whole >= WS__UTF8_KERNEL_MIN) {
-    if (!atomic_load_explicit(&chosen, memory_order_relaxed)(data, whole))
-      return false;
-    data += whole;
-    len = rest;
-  }
-  return check_by_bytes(state, data, len);
-}
-
-bool ws__utf8_is_valid(const uint8_t *data, size_t len) {
-  ws__utf8_state state = 0;
-  return ws__utf8_check(&state, data, len) && ws__utf8_is_complete(state);
+  /* A sequence that the end of the piece cuts goes into the state. */
+  const size_t whole = len - unfinished(data, len);
+  if (!ws__utf8_is_valid(data, whole)) return false;
+  for (size_t i = whole; i < len; i++)
+    if (!step(state, data[i])) return false;
+  return true;
 }

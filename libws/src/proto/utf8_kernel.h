@@ -40,12 +40,27 @@ TARGET static inline bool NAME(is_ascii)(const uint8_t *p) {
   return IS_ASCII(OR(LOAD(p), LOAD(p + sizeof(VEC))));
 }
 
+/* How many bytes at the front are ASCII, counted in whole strides; `len`, which
+ * is at least a vector, if all are. */
+TARGET static inline size_t NAME(ascii_front)(const uint8_t *data, size_t len) {
+  const size_t stride = 2 * sizeof(VEC);
+  size_t i = 0;
+  for (; len - i > stride; i += stride)
+    if (!NAME(is_ascii)(data + i)) return i;
+
+  /* The rest is a stride or less: its vectors may overlap others. */
+  const VEC last = LOAD(data + len - sizeof(VEC));
+  const VEC other = LOAD(len < stride ? data : data + len - stride);
+  return IS_ASCII(OR(last, other)) ? len : i;
+}
+
 TARGET static bool NAME(is_valid)(const uint8_t *data, size_t len) {
+  size_t i = NAME(ascii_front)(data, len);
+  if (i == len) return true;
   if (unfinished(data, len) > 0) return false;
 
   /* The three bytes that have to stand before the first vector. */
   ws__utf8_state state = 0;
-  size_t i = 0;
   for (; i < 3; i++)
     if (!step(&state, data[i])) return false;
 
