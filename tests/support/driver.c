@@ -19,8 +19,7 @@ static void *grow(void *ptr, size_t size) {
   return ptr;
 }
 
-/* -- Options ----------------------------------------------------------------
- */
+/* -- Options --------------------------------------------------------------- */
 
 int driver_random(void *ctx, void *out, size_t len) {
   static uint32_t state = 1;
@@ -38,8 +37,7 @@ void driver_options_init(ws_conn_options *options) {
   options->compression = WS_COMPRESSION_OFF;
 }
 
-/* -- Events -----------------------------------------------------------------
- */
+/* -- Events ---------------------------------------------------------------- */
 
 void driver_log_message(transcript *t, ws_message_type type,
                         const uint8_t *data, size_t len) {
@@ -162,8 +160,7 @@ static bool pull(driver *d) {
   return any;
 }
 
-/* -- Output -----------------------------------------------------------------
- */
+/* -- Output ---------------------------------------------------------------- */
 
 /* Takes output as the transport does. Returns whether there was any. */
 static bool take_output(driver *d) {
@@ -289,8 +286,7 @@ void driver_log_keepalive(driver *d) {
   d->out_len = 0;
 }
 
-/* -- Input ------------------------------------------------------------------
- */
+/* -- Input ----------------------------------------------------------------- */
 
 /* How many of the next `len` bytes go in one piece. */
 static size_t next_chunk(const driver *d, size_t len) {
@@ -363,8 +359,7 @@ void driver_tick(driver *d, uint64_t ms) {
   driver_settle(d);
 }
 
-/* -- The opening handshake --------------------------------------------------
- */
+/* -- The opening handshake ------------------------------------------------- */
 
 /* Feeds a head and, in one piece with it, the first of the early bytes. */
 static void feed_head(driver *d, const char *head, const uint8_t *early,
@@ -379,7 +374,7 @@ static void feed_head(driver *d, const char *head, const uint8_t *early,
   }
   free(bytes);
   d->fed += first;
-  driver_feed(d, early + first, early_len - first);
+  if (early_len > first) driver_feed(d, early + first, early_len - first);
 }
 
 static void extension_line(char *out, size_t size, const char *extensions) {

@@ -22,9 +22,9 @@ typedef struct test_alloc {
   ws_allocator allocator; /* Hand this to the code under test. */
   size_t held;            /* Bytes held now. */
   size_t peak;            /* Most bytes held at once; may be reset. */
-  size_t calls;           /* Allocations and changes of size, frees not counted. */
-  size_t fail_at;         /* The call that fails, from 0; SIZE_MAX for none. */
-  bool keep_failing;      /* All calls from `fail_at` on fail. */
+  size_t calls;      /* Allocations and changes of size, frees not counted. */
+  size_t fail_at;    /* The call that fails, from 0; SIZE_MAX for none. */
+  bool keep_failing; /* All calls from `fail_at` on fail. */
 } test_alloc;
 
 /* `alloc` must not move afterwards. */

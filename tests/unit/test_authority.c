@@ -13,8 +13,7 @@ static char *exact_copy(const char *text, size_t len) {
   return copy;
 }
 
-/* -- Host -------------------------------------------------------------------
- */
+/* -- Host ------------------------------------------------------------------ */
 
 static void hosts_are_taken_apart(void **state) {
   (void)state;
@@ -125,8 +124,7 @@ static void allowed_hosts_match_whole_names(void **state) {
   assert_false(ws__host_is_allowed(&(ws__authority){0}, allowed));
 }
 
-/* -- Origin (A-41) ----------------------------------------------------------
- */
+/* -- Origin (A-41) --------------------------------------------------------- */
 
 static bool is_same(const char *origin, const char *host, bool is_secure) {
   const size_t len = strlen(origin);

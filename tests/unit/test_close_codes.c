@@ -35,8 +35,7 @@ static driver open_driver(ws_role role, ws_conn_config *config) {
   return d;
 }
 
-/* -- From a peer -------------------------------------------------------------
- */
+/* -- From a peer ----------------------------------------------------------- */
 
 static void receive_code(ws_role role, ws_conn_config *config, unsigned code,
                          transcript *expected) {

@@ -15,8 +15,7 @@ static const ws__deflate_offer disabled = {false, {15, 15, false, false}};
 /* The defaults of ws_conn_options. */
 static const ws__deflate_offer bounded = {true, {12, 12, false, false}};
 
-/* -- Heads of nothing but extensions ----------------------------------------
- */
+/* -- Heads of nothing but extensions --------------------------------------- */
 
 #define MAX_LINES 8
 
@@ -94,8 +93,7 @@ static void assert_params_equal(ws__deflate_params a, ws__deflate_params b) {
   assert_int_equal(a.client_no_context_takeover, b.client_no_context_takeover);
 }
 
-/* -- Grammar ----------------------------------------------------------------
- */
+/* -- Grammar --------------------------------------------------------------- */
 
 static void malformed_lists_are_refused_by_both_roles(void **state) {
   (void)state;
@@ -264,8 +262,7 @@ static void hostile_lists_are_read_in_one_pass(void **state) {
   free(text);
 }
 
-/* -- Parameters (A-26) ------------------------------------------------------
- */
+/* -- Parameters (A-26) ----------------------------------------------------- */
 
 /* Values that are no window size, with the `=` that belongs to them. */
 static const char *const bad_bits[] = {
@@ -363,8 +360,7 @@ static void every_window_size_is_understood_in_every_spelling(void **state) {
   assert_int_equal(c.params.client_max_window_bits, 12);
 }
 
-/* -- The server's answer ----------------------------------------------------
- */
+/* -- The server's answer --------------------------------------------------- */
 
 static void a_server_answers_what_it_will_do(void **state) {
   (void)state;
@@ -476,8 +472,7 @@ static void a_server_that_is_not_asked_to_does_not_compress(void **state) {
   assert_string_equal(c.answer, "");
 }
 
-/* -- The client's offer and check -------------------------------------------
- */
+/* -- The client's offer and check ------------------------------------------ */
 
 static void a_client_offers_its_bounds(void **state) {
   (void)state;
@@ -571,8 +566,7 @@ static void a_client_refuses_what_it_did_not_ask_for(void **state) {
   }
 }
 
-/* -- Both together ----------------------------------------------------------
- */
+/* -- Both together --------------------------------------------------------- */
 
 static ws__deflate_offer nth_offer(unsigned n) {
   return (ws__deflate_offer){

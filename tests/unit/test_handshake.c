@@ -18,8 +18,7 @@
 static const ws__deflate_offer no_deflate = {false, {15, 15, false, false}};
 static const ws__deflate_offer deflate = {true, {15, 15, false, false}};
 
-/* -- Heads ------------------------------------------------------------------
- */
+/* -- Heads ----------------------------------------------------------------- */
 
 typedef struct parsed {
   ws__http_head head;
@@ -53,8 +52,7 @@ static void accept_keys_are_those_of_the_rfc(void **state) {
   assert_memory_equal(accept, ACCEPT, WS__ACCEPT_SIZE);
 }
 
-/* -- Client: the request ----------------------------------------------------
- */
+/* -- Client: the request --------------------------------------------------- */
 
 static const ws_url url = {.href = "ws://h:8080/a/b?c=d",
                            .origin = "ws://h:8080",
@@ -285,8 +283,7 @@ static void a_line_break_comes_in_nowhere(void **state) {
                          WS_ERR_INVALID_ARGUMENT);
 }
 
-/* -- Client: the response ---------------------------------------------------
- */
+/* -- Client: the response -------------------------------------------------- */
 
 #define SWITCH "HTTP/1.1 101 Switching Protocols\r\n"
 #define U      "Upgrade: websocket\r\n"
@@ -446,8 +443,7 @@ static void an_agreement_says_what_the_head_says(void **state) {
   drop(&p);
 }
 
-/* -- Server: the request ----------------------------------------------------
- */
+/* -- Server: the request --------------------------------------------------- */
 
 #define GET "GET /chat HTTP/1.1\r\n"
 #define H   "Host: h.example\r\n"
@@ -720,8 +716,7 @@ static void keys_of_every_length_are_judged(void **state) {
   }
 }
 
-/* -- Server: offers ---------------------------------------------------------
- */
+/* -- Server: offers -------------------------------------------------------- */
 
 /* Judges a request that must be good; both are the caller's to free. */
 static parsed upgrade_of(const char *text, const ws__server_rules *rules,
@@ -804,8 +799,7 @@ static void duplicates_are_found_at_every_place(void **state) {
   }
 }
 
-/* -- Server: the answer -----------------------------------------------------
- */
+/* -- Server: the answer ---------------------------------------------------- */
 
 static void an_answer_has_exactly_what_is_needed(void **state) {
   (void)state;
@@ -955,8 +949,7 @@ static void only_final_statuses_are_written(void **state) {
   }
 }
 
-/* -- Both together ----------------------------------------------------------
- */
+/* -- Both together --------------------------------------------------------- */
 
 /* One handshake from request to agreement, memory from `allocator`. Buffers
  * that fail keep what they held. */

@@ -664,8 +664,7 @@ static void bad_unix_sockets_are_refused(void **state) {
   assert_refused("ws+unix:/a:/\x7f", HAS_CONTROL);
 }
 
-/* -- Memory and misuse ------------------------------------------------------
- */
+/* -- Memory and misuse ----------------------------------------------------- */
 
 /* A-38 is decided before anything else exists, and a refusal holds nothing. */
 static void every_allocation_may_fail(void **state) {
