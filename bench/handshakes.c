@@ -65,7 +65,7 @@ static void feed_head(ws_conn *conn, const opening *o) {
   ws_conn_event event;
   while (ws_conn_next_event(conn, &event)) {
     if (event.type == WS_EVENT_REQUEST) {
-      (void)ws_conn_accept(conn, NULL, NULL, 0);
+      (void)ws_conn_accept(conn, NULL, NULL);
     }
   }
 }

@@ -159,7 +159,7 @@ static void carry(ws_conn *from, ws_conn *to) {
   must(ws_conn_feed(to, bytes, len) == 0, "the head is taken");
   while (ws_conn_next_event(to, &event)) {
     if (event.type != WS_EVENT_REQUEST) continue;
-    must(ws_conn_accept(to, NULL, NULL, 0) == 0, "the request is accepted");
+    must(ws_conn_accept(to, NULL, NULL) == 0, "the request is accepted");
   }
 }
 

@@ -232,14 +232,18 @@ static void send_message(world *w, end *self) {
   if (!is_fragment) self->sent[self->sent_count++] = self->sending;
 }
 
-static void answer(world *w, end *server) {
+static void answer_request(world *w, end *server) {
   if (!server->has_request) return;
   server->has_request = false;
   if (next(w) == 1) {
-    (void)ws_conn_respond(server->conn, 404, NULL, 0, "no", 2);
+    (void)ws_conn_respond(server->conn, 404, NULL, 0, "no", 2, NULL);
     return;
   }
-  if (ws_conn_accept(server->conn, "chat", NULL, 0) != 0) {
+  ws_conn_answer answer;
+  ws_conn_answer_init(&answer);
+  answer.protocol = "chat";
+  answer.decline_compression = next(w) == 1;
+  if (ws_conn_accept(server->conn, &answer, NULL) != 0) {
     server->has_request = true;
   }
 }
@@ -285,7 +289,7 @@ static void call(world *w, end *self, end *other, unsigned what) {
   case 12: ws_conn_set_paused(self->conn, next(w) % 2 == 0); break;
   case 13: ws_conn_set_streaming(self->conn, next(w) % 2 == 0); break;
   case 14: lend(self); break;
-  case 15: answer(w, &w->server); break;
+  case 15: answer_request(w, &w->server); break;
   case 16: damage(w, self); break;
   case 17: self->alloc.fail_at = self->alloc.calls + next(w); break;
   case 18: pull(w, self); break;
@@ -342,7 +346,7 @@ static void wind_up(world *w) {
   pull(w, &w->client);
   pull(w, &w->server);
   for (int turn = 0; turn < 8; turn++) {
-    answer(w, &w->server);
+    answer_request(w, &w->server);
     write_out(w, &w->client, PIPE_SIZE);
     write_out(w, &w->server, PIPE_SIZE);
     deliver(w, &w->client, &w->server, PIPE_SIZE);
@@ -377,7 +381,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (int i = 0; i < 3; i++) {
       write_out(&w, &w.client, PIPE_SIZE);
       deliver(&w, &w.client, &w.server, PIPE_SIZE);
-      answer(&w, &w.server);
+      answer_request(&w, &w.server);
       write_out(&w, &w.server, PIPE_SIZE);
       deliver(&w, &w.server, &w.client, PIPE_SIZE);
     }

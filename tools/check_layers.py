@@ -47,7 +47,7 @@ FOLDERS = {
 # What stands low knows nothing of connections, but proto/http and io/rand define
 # functions that ws/conn.h declares.
 PUBLIC = {
-    "ws/conn.h": {"proto/http", "proto/extension", "proto/handshake",
+    "ws/conn.h": {"proto/extension", "proto/handshake",
                   "proto/output", "proto/config", "proto/conn", "io/rand"},
 }
 

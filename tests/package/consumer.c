@@ -60,12 +60,19 @@ static void take_piece(end *self, const ws_conn_event *event) {
   }
 }
 
+static void accept_request(ws_conn *conn) {
+  ws_conn_answer answer;
+  ws_conn_answer_init(&answer);
+  answer.protocol = "echo";
+  check(ws_conn_accept(conn, &answer, NULL) == 0, "it is accepted");
+}
+
 static void handle(end *self, const ws_conn_event *event) {
   switch (event->type) {
   case WS_EVENT_REQUEST:
     printf("%s: %s %s\n", self->name, event->u.request->method,
            event->u.request->target);
-    check(ws_conn_accept(self->conn, "echo", NULL, 0) == 0, "it is accepted");
+    accept_request(self->conn);
     break;
   case WS_EVENT_OPEN:
     printf("%s: open, protocol %s, extensions %s\n", self->name,

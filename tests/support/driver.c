@@ -116,7 +116,7 @@ static bool record(driver *d, const ws_conn_event *event) {
   if (d->errors > 0) assert_int_equal(event->type, WS_EVENT_CLOSE);
   switch (event->type) {
   case WS_EVENT_REQUEST:
-    (void)ws_conn_accept(d->conn, NULL, NULL, 0);
+    (void)ws_conn_accept(d->conn, NULL, NULL);
     return false;
   case WS_EVENT_OPEN:
     d->is_open = true;

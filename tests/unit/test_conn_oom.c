@@ -239,19 +239,24 @@ static const ws_header extra = {"X-Extra", 7, "1", 1};
 
 /* After an error the request still waits, so a second try is allowed. */
 static void accept_twice(ws_conn *conn) {
-  int err = ws_conn_accept(conn, "superchat", &extra, 1);
+  ws_conn_answer answer;
+  ws_conn_answer_init(&answer);
+  answer.protocol = "superchat";
+  answer.headers = &extra;
+  answer.header_count = 1;
+  int err = ws_conn_accept(conn, &answer, NULL);
   if (err != 0) {
     assert_int_equal(err, WS_ERR_NO_MEMORY);
-    err = ws_conn_accept(conn, "superchat", &extra, 1);
+    err = ws_conn_accept(conn, &answer, NULL);
   }
   assert_true(err == 0 || err == WS_ERR_NO_MEMORY);
 }
 
 static void respond_twice(ws_conn *conn) {
-  int err = ws_conn_respond(conn, 403, &extra, 1, "no", 2);
+  int err = ws_conn_respond(conn, 403, &extra, 1, "no", 2, NULL);
   if (err != 0) {
     assert_int_equal(err, WS_ERR_NO_MEMORY);
-    err = ws_conn_respond(conn, 403, &extra, 1, "no", 2);
+    err = ws_conn_respond(conn, 403, &extra, 1, "no", 2, NULL);
   }
   assert_true(err == 0 || err == WS_ERR_NO_MEMORY);
 }

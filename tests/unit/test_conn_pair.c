@@ -36,7 +36,7 @@ static size_t below(pair *p, size_t limit) {
 static void handle(end *e, const ws_conn_event *event) {
   switch (event->type) {
   case WS_EVENT_REQUEST:
-    assert_int_equal(ws_conn_accept(e->conn, NULL, NULL, 0), 0);
+    assert_int_equal(ws_conn_accept(e->conn, NULL, NULL), 0);
     return;
   case WS_EVENT_MESSAGE:
     driver_log_message(&e->received, event->u.message.type,

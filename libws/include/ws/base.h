@@ -143,6 +143,11 @@ typedef struct ws_header {
   size_t value_len;
 } ws_header;
 
+/* Returns the value of the first header called `name`, in any case, or NULL. Of
+ * headers that came from a peer it ends in NUL. Any thread. Since 0.1. */
+WS_API const char *ws_header_find(const ws_header *headers, size_t count,
+                                  const char *name);
+
 #ifdef __cplusplus
 }
 #endif

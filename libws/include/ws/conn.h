@@ -283,32 +283,47 @@ typedef struct ws_response {
   size_t body_len;
 } ws_response;
 
-/* Returns the value of the first header called `name`, in any case, or NULL.
- * Since 0.1. */
-WS_API const char *ws_header_find(const ws_header *headers, size_t count,
-                                  const char *name);
+/* How a server accepts. Fill with ws_conn_answer_init(). */
+typedef struct ws_conn_answer {
+  /* sizeof(ws_conn_answer), set by ws_conn_answer_init(). */
+  size_t size;
+  /* Optional. One of the subprotocols offered; none when NULL. */
+  const char *protocol;
+  /* Optional. Further headers, but for the names that are reserved in
+   * ws_conn_request. */
+  const ws_header *headers;
+  size_t header_count;
+  /* Open without compression, although it was offered and the configuration has
+   * it on. */
+  bool decline_compression;
+} ws_conn_answer;
+
+/* Sets every field to "absent". Never fails. Since 0.1. */
+WS_API void ws_conn_answer_init(ws_conn_answer *answer);
 
 /* Accepts the handshake that WS_EVENT_REQUEST brought, at once or later;
- * WS_EVENT_OPEN follows. `protocol` is one of those offered, or NULL for none.
- * `headers` are added to the response and copied; the names that
- * ws_conn_connect() refuses are refused here too.
+ * WS_EVENT_OPEN follows. Everything in `answer` is copied; NULL for no
+ * subprotocol and no headers.
  * Returns 0; WS_ERR_INVALID_STATE when no upgrade waits for an answer;
  * WS_ERR_INVALID_ARGUMENT for a subprotocol that was not offered or a header
  * that must not stand; WS_ERR_NO_MEMORY. After an error the request still
- * waits. Since 0.1. */
-WS_API int ws_conn_accept(ws_conn *conn, const char *protocol,
-                          const ws_header *headers, size_t header_count);
+ * waits, and `*out_reason`, if `out_reason` is not NULL, names what was wrong
+ * (static). Since 0.1. */
+WS_API int ws_conn_accept(ws_conn *conn, const ws_conn_answer *answer,
+                          const char **out_reason);
 
 /* Answers the request that WS_EVENT_REQUEST brought with plain HTTP: refuses an
  * upgrade, or serves a page. `status` is 200 to 599. Content-Length,
  * Connection: close and, with 426, Upgrade and Sec-WebSocket-Version are added.
  * The body is copied; it is left out in answer to HEAD and with 204 and 304.
- * WS_EVENT_CLOSE follows when all has been consumed. Returns 0;
- * WS_ERR_INVALID_STATE when no request waits for an answer;
- * WS_ERR_INVALID_ARGUMENT; WS_ERR_NO_MEMORY. Since 0.1. */
+ * WS_EVENT_CLOSE follows when all has been consumed.
+ * Returns 0; WS_ERR_INVALID_STATE when no request waits for an answer;
+ * WS_ERR_INVALID_ARGUMENT for another status or a header that must not stand;
+ * WS_ERR_NO_MEMORY. After an error as ws_conn_accept(). Since 0.1. */
 WS_API int ws_conn_respond(ws_conn *conn, uint16_t status,
                            const ws_header *headers, size_t header_count,
-                           const void *body, size_t body_len);
+                           const void *body, size_t body_len,
+                           const char **out_reason);
 
 /* -- Bytes and time in ----------------------------------------------------- */
 

@@ -94,6 +94,23 @@ static void fail(ws_conn *conn, int err, const char *detail) {
   ws__conn_fail(conn, err, detail);
 }
 
+/* Reports an error of a call, with its reason. */
+static int misuse(int err, const char *reason, const char **out_reason) {
+  if (out_reason != NULL) {
+    *out_reason = reason != NULL ? reason : ws_strerror(err);
+  }
+  return err;
+}
+
+/* Copies a versioned struct over its defaults: a caller built against an older
+ * header knows fewer fields. Returns false for a size that cannot be. */
+static bool copy_sized(void *out, size_t out_size, const void *from,
+                       size_t size) {
+  if (size < sizeof(size) || size > out_size) return false;
+  memcpy(out, from, size);
+  return true;
+}
+
 /* Becomes OPEN with what was agreed. Returns 0 or WS_ERR_NO_MEMORY, and then
  * nothing has changed. */
 static int open_connection(ws_conn *conn, const char *protocol,
@@ -183,28 +200,19 @@ int ws_conn_connect(ws_conn *conn, const ws_conn_request *request,
   const char *reason = NULL;
   if (conn->state != WS_STATE_CONNECTING ||
       conn->opening->stage != STAGE_IDLE) {
-    return WS_ERR_INVALID_STATE;
+    return misuse(WS_ERR_INVALID_STATE, NULL, out_reason);
   }
   ws_conn_request filled;
   ws_conn_request_init(&filled);
-  int err = 0;
-  if (request->size < sizeof(request->size) || request->size > filled.size) {
-    err = WS_ERR_INVALID_ARGUMENT;
-    reason = "size: not set by ws_conn_request_init()";
-  } else {
-    memcpy(&filled, request, request->size);
-    if (filled.url == NULL) {
-      err = WS_ERR_INVALID_ARGUMENT;
-      reason = "url: missing";
-    }
+  if (!copy_sized(&filled, filled.size, request, request->size)) {
+    return misuse(WS_ERR_INVALID_ARGUMENT,
+                  "size: not set by ws_conn_request_init()", out_reason);
   }
-  if (err == 0) err = draw_key(conn);
+  int err = draw_key(conn);
   if (err == 0) err = send_request(conn, &filled, &reason);
-  if (err == 0) conn->opening->stage = STAGE_HEAD;
-  if (err != 0 && out_reason != NULL) {
-    *out_reason = reason != NULL ? reason : ws_strerror(err);
-  }
-  return err;
+  if (err != 0) return misuse(err, reason, out_reason);
+  conn->opening->stage = STAGE_HEAD;
+  return 0;
 }
 
 static void show_response(ws__opening *opening) {
@@ -291,14 +299,15 @@ static bool response_read(ws_conn *conn, ws_conn_event *event) {
 /* Sends a plain response, after which the connection ends. */
 static int send_response(ws_conn *conn, uint16_t status,
                          const ws_header *headers, size_t header_count,
-                         const void *body, size_t body_len) {
+                         const void *body, size_t body_len,
+                         const char **reason) {
   const ws_allocator *allocator = ws__conn_allocator(conn);
   const char *method = conn->opening->head.method;
   const bool is_head = method != NULL && strcmp(method, "HEAD") == 0;
   ws__buf response = {0};
-  int err =
-      ws__handshake_write_response(status, headers, header_count, body,
-                                   body_len, !is_head, allocator, &response);
+  int err = ws__handshake_write_response(status, headers, header_count, body,
+                                         body_len, !is_head, allocator,
+                                         &response, reason);
   if (err == 0) err = ws__send_raw(conn, response.data, response.len);
   ws__buf_free(&response, allocator);
   return err;
@@ -310,7 +319,9 @@ static void refuse(ws_conn *conn, uint16_t status, int err,
                    const char *reason) {
   static const ws_header text_plain = {"Content-Type", 12, "text/plain", 10};
   const char *text = reason != NULL ? reason : ws_strerror(err);
-  if (send_response(conn, status, &text_plain, 1, text, strlen(text)) == 0) {
+  const char *no_response;
+  if (send_response(conn, status, &text_plain, 1, text, strlen(text),
+                    &no_response) == 0) {
     conn->status = status;
   }
   fail(conn, err, reason);
@@ -357,44 +368,64 @@ static bool request_read(ws_conn *conn, ws_conn_event *event) {
   return true;
 }
 
-int ws_conn_accept(ws_conn *conn, const char *protocol,
-                   const ws_header *headers, size_t header_count) {
-  ws__opening *opening = conn->opening;
-  if (!ws__opening_is_waiting(conn) || !opening->upgrade.is_upgrade) {
-    return WS_ERR_INVALID_STATE;
-  }
+void ws_conn_answer_init(ws_conn_answer *answer) {
+  *answer = (ws_conn_answer){.size = sizeof(*answer)};
+}
+
+/* Sends the 101 and opens the connection with it. */
+static int send_accept(ws_conn *conn, const ws_conn_answer *answer,
+                       const char **reason) {
   const ws_allocator *allocator = ws__conn_allocator(conn);
-  const ws__upgrade *upgrade = &opening->upgrade;
+  ws__upgrade agreed = conn->opening->upgrade;
+  if (answer->decline_compression) {
+    agreed.has_deflate = false;
+    agreed.extensions[0] = '\0';
+  }
   ws__buf head = {0};
-  ws__buf extensions = {0};
-  int err = ws__handshake_write_accept(upgrade, protocol, headers, header_count,
-                                       allocator, &head, &extensions);
-  ws__buf_free(&extensions, allocator);
+  int err = ws__handshake_write_accept(&agreed, answer->protocol,
+                                       answer->headers, answer->header_count,
+                                       allocator, &head, reason);
   if (err == 0) err = ws__send_raw(conn, head.data, head.len);
   ws__buf_free(&head, allocator);
   if (err != 0) return err;
 
-  err = open_connection(conn, protocol != NULL ? protocol : "",
-                        upgrade->extensions,
-                        upgrade->has_deflate ? &upgrade->deflate : NULL);
-  if (err != 0) {
-    ws__conn_drop_output(conn);
-    return err;
+  err = open_connection(conn, answer->protocol != NULL ? answer->protocol : "",
+                        agreed.extensions,
+                        agreed.has_deflate ? &agreed.deflate : NULL);
+  if (err != 0) ws__conn_drop_output(conn);
+  return err;
+}
+
+int ws_conn_accept(ws_conn *conn, const ws_conn_answer *answer,
+                   const char **out_reason) {
+  const char *reason = NULL;
+  if (!ws__opening_is_waiting(conn) || !conn->opening->upgrade.is_upgrade) {
+    return misuse(WS_ERR_INVALID_STATE, NULL, out_reason);
   }
+  ws_conn_answer filled;
+  ws_conn_answer_init(&filled);
+  if (answer != NULL &&
+      !copy_sized(&filled, filled.size, answer, answer->size)) {
+    return misuse(WS_ERR_INVALID_ARGUMENT,
+                  "size: not set by ws_conn_answer_init()", out_reason);
+  }
+  const int err = send_accept(conn, &filled, &reason);
+  if (err != 0) return misuse(err, reason, out_reason);
   conn->is_open_pending = true;
   ws__opening_free(conn);
   return 0;
 }
 
 int ws_conn_respond(ws_conn *conn, uint16_t status, const ws_header *headers,
-                    size_t header_count, const void *body, size_t body_len) {
-  if (!ws__opening_is_waiting(conn)) return WS_ERR_INVALID_STATE;
-  if (status < STATUS_OK || status > STATUS_LAST) {
-    return WS_ERR_INVALID_ARGUMENT;
+                    size_t header_count, const void *body, size_t body_len,
+                    const char **out_reason) {
+  const char *reason = NULL;
+  if (!ws__opening_is_waiting(conn)) {
+    return misuse(WS_ERR_INVALID_STATE, NULL, out_reason);
   }
-  const int err =
-      send_response(conn, status, headers, header_count, body, body_len);
-  if (err != 0) return err;
+  const int err = send_response(conn, status, headers, header_count, body,
+                                body_len, &reason);
+  if (err != 0) return misuse(err, reason, out_reason);
   conn->opening->stage = STAGE_OVER;
   conn->is_answered = true;
   ws__conn_stop_listening(conn);

@@ -580,26 +580,22 @@ static void put_accept(writer *w, const ws__upgrade *upgrade,
 int ws__handshake_write_accept(const ws__upgrade *upgrade, const char *protocol,
                                const ws_header *headers, size_t header_count,
                                const ws_allocator *allocator, ws__buf *out,
-                               ws__buf *extensions) {
-  const char *reason;
+                               const char **reason) {
   if (protocol != NULL &&
       !ws__subprotocol_is_among(protocol, upgrade->protocols,
                                 upgrade->protocol_count)) {
-    return WS_ERR_INVALID_ARGUMENT;
+    return fail(WS_ERR_INVALID_ARGUMENT,
+                "protocol: the client did not offer this one", reason);
   }
-  if (check_headers(headers, header_count, &reason) != 0) {
-    return WS_ERR_INVALID_ARGUMENT;
-  }
+  const int err = check_headers(headers, header_count, reason);
+  if (err != 0) return err;
 
   writer w = start_writing(out, allocator);
   put_accept(&w, upgrade, protocol);
   put_headers(&w, headers, header_count);
   put_text(&w, "\r\n");
-  if (w.err == 0) {
-    w.err = ws__buf_append(extensions, allocator, upgrade->extensions,
-                           strlen(upgrade->extensions) + 1);
-  }
-  return end_writing(&w);
+  if (end_writing(&w) == 0) return 0;
+  return fail(w.err, "out of memory for the response", reason);
 }
 
 static const char *phrase_of(uint16_t status) {
@@ -670,12 +666,13 @@ static void put_status_fields(writer *w, uint16_t status, bool has_allow) {
 int ws__handshake_write_response(uint16_t status, const ws_header *headers,
                                  size_t header_count, const void *body,
                                  size_t body_len, bool has_body,
-                                 const ws_allocator *allocator, ws__buf *out) {
-  const char *reason;
-  if (status < 200 || status > 599) return WS_ERR_INVALID_ARGUMENT;
-  if (check_headers(headers, header_count, &reason) != 0) {
-    return WS_ERR_INVALID_ARGUMENT;
+                                 const ws_allocator *allocator, ws__buf *out,
+                                 const char **reason) {
+  if (status < 200 || status > 599) {
+    return fail(WS_ERR_INVALID_ARGUMENT, "status: not 200 to 599", reason);
   }
+  const int err = check_headers(headers, header_count, reason);
+  if (err != 0) return err;
   /* RFC 9110 8.6, 15.3.5 and 15.4.5. */
   const bool has_length = status != 204 && status != 304;
 
@@ -687,5 +684,6 @@ int ws__handshake_write_response(uint16_t status, const ws_header *headers,
   put_headers(&w, headers, header_count);
   put_text(&w, "\r\n");
   if (has_length && has_body) put(&w, body, body_len);
-  return end_writing(&w);
+  if (end_writing(&w) == 0) return 0;
+  return fail(w.err, "out of memory for the response", reason);
 }

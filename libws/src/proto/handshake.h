@@ -84,24 +84,23 @@ int ws__handshake_check_request(const ws__http_head *head,
 
 void ws__upgrade_free(ws__upgrade *upgrade, const ws_allocator *allocator);
 
-/* Appends the 101 to `out`. `protocol` is NULL or one of those offered. The
- * value of Sec-WebSocket-Extensions, "" for none, is appended to `extensions`
- * with its NUL. Returns 0, WS_ERR_INVALID_ARGUMENT or WS_ERR_NO_MEMORY, and
- * then both buffers hold what they held. */
+/* Appends the 101 to `out`. `protocol` is NULL or one of those offered.
+ * Returns 0, WS_ERR_INVALID_ARGUMENT or WS_ERR_NO_MEMORY, with `*reason`
+ * (static), and then `out` is as it was. */
 int ws__handshake_write_accept(const ws__upgrade *upgrade, const char *protocol,
                                const ws_header *headers, size_t header_count,
                                const ws_allocator *allocator, ws__buf *out,
-                               ws__buf *extensions);
+                               const char **reason);
 
 /* Appends a complete plain response that ends the connection, with or without
  * its body. Content-Length and Connection are added, with 405 the Allow and
  * with 426 the Upgrade and Sec-WebSocket-Version that RFC 9110 and RFC 6455 ask
  * for; 204 and 304 have neither body nor Content-Length. `status` is 200 to
- * 599. Returns 0, WS_ERR_INVALID_ARGUMENT or WS_ERR_NO_MEMORY, and then `out`
- * is as it was. */
+ * 599. Returns as ws__handshake_write_accept(). */
 int ws__handshake_write_response(uint16_t status, const ws_header *headers,
                                  size_t header_count, const void *body,
                                  size_t body_len, bool has_body,
-                                 const ws_allocator *allocator, ws__buf *out);
+                                 const ws_allocator *allocator, ws__buf *out,
+                                 const char **reason);
 
 #endif

@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-#include "ws/conn.h"
-
 static int fail(int err, const char *text, const char **reason) {
   *reason = text;
   return err;
