@@ -4,7 +4,6 @@
  * Context takeover makes every message depend on those before it. Compressing
  * goes round and round a set of texts; expanding goes round the frames that the
  * set's first round made, which refer to nothing before it. */
-#include <stdlib.h>
 #include <string.h>
 
 #define ZLIB_CONST
@@ -173,14 +172,14 @@ static void prepare(compressing *c) {
 
 static void release(compressing *c) {
   for (size_t i = 0; i < TEXT_COUNT; i++) {
-    free(c->texts[i]);
-    free(c->frames[i].data);
-    free(c->blocks[i].data);
+    deallocate(c->texts[i]);
+    deallocate(c->frames[i].data);
+    deallocate(c->blocks[i].data);
   }
   deflateEnd(&c->deflater);
   inflateEnd(&c->inflater);
   close_pair(&c->conns);
-  free(c->room);
+  deallocate(c->room);
 }
 
 /* How many times smaller the set is on the wire. */

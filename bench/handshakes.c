@@ -1,5 +1,4 @@
 /* handshakes.c - from a new connection to an open one, and freeing it. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "material.h"

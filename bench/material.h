@@ -12,8 +12,12 @@
 /* What does not hold makes the measurement worthless: says so and exits. */
 void must(bool claim, const char *text);
 
-/* malloc() on a cache line, which must not fail; for free(). */
+/* Zeroed memory on a cache line, which must not fail. Each block begins at
+ * another place of a page than the one before: two that begin at the same place
+ * get in each other's way inside the CPU, and whether they do should not be
+ * left to malloc. For deallocate(). */
 void *allocate(size_t size);
+void deallocate(void *block);
 
 /* "125 B", "1 KiB", "1 MiB"; static, good until the fifth call from now. */
 const char *size_name(size_t size);

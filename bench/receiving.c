@@ -10,7 +10,6 @@
  * to a buffer first, at most 64 KiB at a time, as recv() would. wslay cannot do
  * without that copy, so this is what it is compared with. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "material.h"
@@ -163,8 +162,8 @@ static void fill(receiving *r, ws_role role, const message_kind *kind,
     memcpy(r->wire + at, frame, frame_len);
   r->ring = allocate(r->ring_len);
   memcpy(r->ring, r->wire, r->ring_len);
-  free(payload);
-  free(frame);
+  deallocate(payload);
+  deallocate(frame);
 }
 
 static size_t at_least_one(size_t count) {
@@ -227,9 +226,9 @@ static void receive_case(ws_role role, const message_kind *kind, size_t len,
 
   wslay_peer_free(r.wslay);
   close_pair(&p);
-  free(r.wire);
-  free(r.ring);
-  free(r.buffer);
+  deallocate(r.wire);
+  deallocate(r.ring);
+  deallocate(r.buffer);
 }
 
 static void receive_table(const char *title, bool is_alone) {
@@ -238,6 +237,7 @@ static void receive_table(const char *title, bool is_alone) {
       {"with read", 1}, {"wslay", 1}, {"x wslay", 2},
   };
   report_table(title, columns, sizeof(columns) / sizeof(columns[0]));
+  if (!wslay_peer_is_there()) report_note("(Built without wslay.)");
   for (ws_role role = WS_ROLE_CLIENT; role <= WS_ROLE_SERVER; role++) {
     for (size_t kind = 0; kind < KIND_COUNT; kind++) {
       for (size_t size = 0; size < SIZE_COUNT; size++) {

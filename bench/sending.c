@@ -5,7 +5,6 @@
  * the output, consume all of it, reclaim the buffer. The transport takes
  * everything at once and does nothing with it, for wslay too. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "material.h"
@@ -149,9 +148,9 @@ static void send_case(ws_role role, const message_kind *kind, size_t len,
 
   wslay_peer_free(s.wslay);
   close_pair(&p);
-  free(payload);
-  free(s.lent);
-  free(s.copy);
+  deallocate(payload);
+  deallocate(s.lent);
+  deallocate(s.copy);
 }
 
 static void send_table(const char *title, bool is_alone) {
@@ -159,6 +158,7 @@ static void send_table(const char *title, bool is_alone) {
       {"libws", 1}, {"GB/s", 2}, {"memcpy", 1}, {"wslay", 1}, {"x wslay", 2},
   };
   report_table(title, columns, sizeof(columns) / sizeof(columns[0]));
+  if (!wslay_peer_is_there()) report_note("(Built without wslay.)");
   for (ws_role role = WS_ROLE_CLIENT; role <= WS_ROLE_SERVER; role++) {
     for (size_t kind = 0; kind < KIND_COUNT; kind++) {
       for (size_t size = 0; size < SIZE_COUNT; size++) {

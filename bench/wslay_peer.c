@@ -4,7 +4,6 @@
 #include "measure.h"
 
 #ifdef BENCH_WSLAY
-#include <stdlib.h>
 #include <string.h>
 #include <wslay/wslay.h>
 
@@ -55,6 +54,10 @@ static void on_message(wslay_event_context_ptr context,
   peer->messages++;
 }
 
+bool wslay_peer_is_there(void) {
+  return true;
+}
+
 wslay_peer *wslay_peer_new(ws_role role) {
   static const struct wslay_event_callbacks callbacks = {
       .recv_callback = on_recv,
@@ -74,7 +77,7 @@ wslay_peer *wslay_peer_new(ws_role role) {
 void wslay_peer_free(wslay_peer *peer) {
   if (peer == NULL) return;
   wslay_event_context_free(peer->context);
-  free(peer);
+  deallocate(peer);
 }
 
 size_t wslay_peer_receive(wslay_peer *peer, const uint8_t *data, size_t len) {
@@ -94,6 +97,10 @@ void wslay_peer_send(wslay_peer *peer, ws_message_type type,
 }
 
 #else
+bool wslay_peer_is_there(void) {
+  return false;
+}
+
 wslay_peer *wslay_peer_new(ws_role role) {
   (void)role;
   return NULL;

@@ -11,7 +11,10 @@
 
 typedef struct wslay_peer wslay_peer;
 
-/* Returns NULL if this program was built without wslay. */
+/* Whether this program was built with wslay. */
+bool wslay_peer_is_there(void);
+
+/* Returns NULL if it was not. */
 wslay_peer *wslay_peer_new(ws_role role);
 void wslay_peer_free(wslay_peer *peer);
 
