@@ -168,6 +168,7 @@ static bool equals_ignoring_case(slice s, const char *lower) {
  * what they write. */
 
 static void put(parser *p, const char *data, size_t len) {
+  if (p->is_out_of_memory) return;
   if (ws__buf_append(&p->strings, p->allocator, data, len) != 0) {
     p->is_out_of_memory = true;
   }
@@ -183,6 +184,7 @@ static void put_end(parser *p) {
 
 /* Repeats a part of what has been written. */
 static void put_again(parser *p, size_t start, size_t end) {
+  if (p->is_out_of_memory) return;
   if (ws__buf_reserve(&p->strings, p->allocator, end - start) != 0) {
     p->is_out_of_memory = true;
     return;
