@@ -83,6 +83,32 @@ static void memory_follows_what_came_not_what_was_declared(void **state) {
   for_each_role(check_declared_length);
 }
 
+static void check_whole_messages(ws_role role) {
+  bench b;
+  bench_init(&b);
+  bench_open(&b, role, (driver_mode){.lent_size = 4096});
+  const size_t calls = b.alloc.calls;
+  char frame[2 + 125] = "\x81";
+  memset(frame + 2, 'x', 125);
+  for (size_t len = 0; len <= 125; len++) {
+    frame[1] = (char)len;
+    feed(&b, frame, 2 + len);
+    assert_int_equal(ws_conn_send_text(b.d.conn, frame + 2, len), 0);
+  }
+  feed(&b, "\x89\x02hi", 4);
+  assert_int_equal(b.d.events, 127);
+  /* The send outside of a loan made a chunk each, nothing else did. */
+  assert_int_equal(b.alloc.calls, calls + 126);
+  bench_free(&b);
+}
+
+/* What design promises of the path of a message: no allocation for one that
+ * arrives whole, nor for the answer to a ping in a lent buffer. */
+static void a_message_that_arrives_whole_allocates_nothing(void **state) {
+  (void)state;
+  for_each_role(check_whole_messages);
+}
+
 static void check_small_fragments(ws_role role) {
   bench b;
   bench_init(&b);
@@ -601,6 +627,7 @@ static void time_beyond_32_bits_is_no_trouble(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(memory_follows_what_came_not_what_was_declared),
+      cmocka_unit_test(a_message_that_arrives_whole_allocates_nothing),
       cmocka_unit_test(fragments_of_one_byte_cost_twice_their_payload),
       cmocka_unit_test(empty_fragments_cost_nothing),
       cmocka_unit_test(endless_continuations_end_at_the_limit),
