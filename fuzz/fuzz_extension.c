@@ -15,7 +15,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* -- The slow way ----------------------------------------------------------- */
+/* -- The slow way ---------------------------------------------------------- */
 
 typedef struct part {
   const char *at;
@@ -140,7 +140,7 @@ static void ref_read(ref_list *list, part line) {
   }
 }
 
-/* -- Comparing -------------------------------------------------------------- */
+/* -- Comparing ------------------------------------------------------------- */
 
 static uint8_t smaller(uint8_t a, uint8_t b) {
   return a < b ? a : b;

@@ -26,7 +26,7 @@ enum {
   PIECES = 0xF0 /* How long each piece is; 0 for all at once. */
 };
 
-/* -- Reading ---------------------------------------------------------------- */
+/* -- Reading --------------------------------------------------------------- */
 
 typedef struct result {
   int err;
@@ -57,7 +57,7 @@ static result read_head(ws__http_reader *reader, const ws_allocator *allocator,
   return r;
 }
 
-/* -- Parsing ---------------------------------------------------------------- */
+/* -- Parsing --------------------------------------------------------------- */
 
 static void check_text(const char *text, size_t len) {
   require(strlen(text) == len, "a string ends where its slice does");
@@ -121,7 +121,7 @@ static void check_round_trip(const ws__http_head *head,
   ws__buf_free(&text, allocator);
 }
 
-/* -- Judging ---------------------------------------------------------------- */
+/* -- Judging --------------------------------------------------------------- */
 
 static ws__server_rules rules_of(unsigned how) {
   static const char *const origins[] = {"https://a.example", "http://b", NULL};

@@ -247,7 +247,7 @@ static void hostile_lists_are_read_in_one_pass(void **state) {
       {"a", ";b", ";", WS_ERR_INVALID_EXTENSIONS},
       {"a", ",a", ",", WS_ERR_INVALID_EXTENSIONS},
   };
-  enum { size = 2000000 };
+  const size_t size = 2000000;
   char *text = malloc(size + 64);
   assert_non_null(text);
   for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

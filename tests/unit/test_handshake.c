@@ -1030,6 +1030,28 @@ static void every_failed_allocation_is_survived(void **state) {
   }
 }
 
+static void a_response_without_memory_leaves_nothing_behind(void **state) {
+  (void)state;
+  static const char body[1024] = {0};
+  for (size_t n = 0;; n++) {
+    test_alloc alloc;
+    test_alloc_init(&alloc);
+    alloc.fail_at = n;
+    ws__buf out = {0};
+    const char *reason = NULL;
+    const int err =
+        ws__handshake_write_response(200, NULL, 0, body, sizeof(body), true,
+                                     &alloc.allocator, &out, &reason);
+    const bool has_failed = alloc.calls > n;
+    assert_int_equal(err, has_failed ? WS_ERR_NO_MEMORY : 0);
+    if (has_failed) assert_non_null(reason);
+    if (has_failed) assert_int_equal(out.len, 0);
+    ws__buf_free(&out, &alloc.allocator);
+    assert_int_equal(alloc.held, 0);
+    if (!has_failed) break;
+  }
+}
+
 /* A-31: each byte at each place of a request and its answer. Whatever the head
  * parser lets pass is judged, and what is accepted is still what it was. */
 static void every_byte_at_every_place(void **state) {
@@ -1127,6 +1149,7 @@ int main(void) {
       cmocka_unit_test(plain_responses_are_complete),
       cmocka_unit_test(only_final_statuses_are_written),
       cmocka_unit_test(every_failed_allocation_is_survived),
+      cmocka_unit_test(a_response_without_memory_leaves_nothing_behind),
       cmocka_unit_test(every_byte_at_every_place),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
