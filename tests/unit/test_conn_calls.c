@@ -1,6 +1,7 @@
 /* test_conn_calls.c - what the table of frames cannot say: calls in unusual
  * order, empty arguments, pieces of messages, and what getters tell. */
 #include <stdlib.h>
+#include <zlib.h>
 
 #include "driver.h"
 #include "test.h"
@@ -223,6 +224,57 @@ static void streaming_does_not_change_a_message_under_way(void **state) {
   bench_free(&b);
 }
 
+/* Puts a compressed message of `len` zeros in one frame for a client. */
+static size_t compressed_zeros(size_t len, uint8_t *out, size_t cap) {
+  uint8_t *zeros = calloc(1, len);
+  assert_non_null(zeros);
+  z_stream z = {0};
+  assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, -15, 9, Z_DEFAULT_STRATEGY),
+                   Z_OK);
+  z.next_in = zeros;
+  z.avail_in = (uInt)len;
+  z.next_out = out + 2;
+  z.avail_out = (uInt)(cap - 2);
+  assert_int_equal(deflate(&z, Z_SYNC_FLUSH), Z_OK);
+  const size_t size = cap - 2 - z.avail_out - 4; /* Without the tail. */
+  deflateEnd(&z);
+  free(zeros);
+  assert_true(size <= 125);
+  out[0] = 0xC2; /* FIN, RSV1, binary. */
+  out[1] = (uint8_t)size;
+  return 2 + size;
+}
+
+/* Row 147: what is left of a message is passed over, not taken for frames. */
+static void closing_inside_a_streamed_message_drops_the_rest(void **state) {
+  (void)state;
+  bench b = {0};
+  ws_conn_options options;
+  driver_options_init(&options);
+  options.compression = WS_COMPRESSION_ON;
+  assert_int_equal(
+      ws_conn_config_new(WS_ROLE_CLIENT, &options, &b.config, NULL), 0);
+  assert_true(driver_open(&b.d, WS_ROLE_CLIENT, b.config, &(driver_mode){0},
+                          "permessage-deflate", NULL, 0));
+  ws_conn *conn = b.d.conn;
+  ws_conn_set_streaming(conn, true);
+
+  uint8_t bytes[256];
+  size_t len = compressed_zeros(50000, bytes, 200);
+  memcpy(bytes + len, "\x88\x02\x03\xe8", 4);
+  len += 4;
+  assert_int_equal(feed_only(&b, (const char *)bytes, len), 0);
+  ws_conn_event event;
+  assert_true(ws_conn_next_event(conn, &event));
+  assert_int_equal(event.type, WS_EVENT_MESSAGE);
+  assert_true(event.u.message.is_first && !event.u.message.is_last);
+  assert_int_equal(ws_conn_close(conn, 1000, NULL, 0), 0);
+  driver_settle(&b.d);
+  driver_eof(&b.d);
+  assert_log(&b, "event close 1000 clean:\n");
+  bench_free(&b);
+}
+
 static void a_pong_tells_how_long_its_ping_has_been_away(void **state) {
   (void)state;
   bench b = bench_open(WS_ROLE_CLIENT);
@@ -285,6 +337,7 @@ int main(void) {
       cmocka_unit_test(a_drain_event_comes_at_half_of_the_high_water),
       cmocka_unit_test(a_streamed_message_comes_as_it_arrives),
       cmocka_unit_test(streaming_does_not_change_a_message_under_way),
+      cmocka_unit_test(closing_inside_a_streamed_message_drops_the_rest),
       cmocka_unit_test(a_pong_tells_how_long_its_ping_has_been_away),
       cmocka_unit_test(a_connection_may_be_freed_at_any_time),
   };

@@ -545,6 +545,36 @@ static void check_deadlines_without_pings(ws_role role) {
   }
 }
 
+static void check_progress(ws_role role) {
+  bench b;
+  bench_init(&b);
+  b.options.ping_interval = WS_NEVER;
+  bench_open(&b, role, (driver_mode){0});
+  static uint8_t message[4 + 12000] = {0x82, 126, 12000 >> 8, 12000 & 0xFF};
+  static uint8_t frame[sizeof(message) + 4];
+  const size_t len = driver_frame(&b.d, frame, message, sizeof(message));
+
+  /* A message in two reads makes progress, and is done. */
+  driver_feed(&b.d, frame, 100);
+  driver_feed(&b.d, frame + 100, len - 100);
+  assert_int_equal(b.d.events, 1);
+
+  /* The next has its own 60 s, which 16 KiB would extend, not less. */
+  driver_feed(&b.d, frame, 100);
+  driver_tick(&b.d, 50000);
+  driver_feed(&b.d, frame + 100, 5000);
+  driver_tick(&b.d, 9999);
+  assert_int_equal(b.d.errors, 0);
+  driver_tick(&b.d, 1);
+  assert_int_equal(b.d.errors, 1);
+  bench_free(&b);
+}
+
+static void progress_of_one_message_does_not_count_for_another(void **state) {
+  (void)state;
+  for_each_role(check_progress);
+}
+
 static void pings_are_not_the_only_deadline(void **state) {
   (void)state;
   for_each_role(check_deadlines_without_pings);
@@ -640,6 +670,7 @@ int main(void) {
       cmocka_unit_test(the_send_queue_is_bounded),
       cmocka_unit_test(what_comes_after_the_end_is_ignored),
       cmocka_unit_test(no_open_or_closing_connection_waits_for_ever),
+      cmocka_unit_test(progress_of_one_message_does_not_count_for_another),
       cmocka_unit_test(pings_are_not_the_only_deadline),
       cmocka_unit_test(no_opening_connection_waits_for_ever),
       cmocka_unit_test(slow_bytes_do_not_extend_the_handshake),

@@ -161,7 +161,8 @@ typedef struct ws_conn_options {
   /* zlib's memLevel, 1 to 9. Defaults to 5. */
   uint8_t compression_memory;
   /* Upper bounds for the LZ77 windows, 8 to 15 (RFC 7692 7.1.2): what each side
-   * compresses with. Both default to 12. */
+   * compresses with. Both default to 12. A peer that does not know of them may
+   * leave them out; its own window then has 15 bits. */
   uint8_t server_max_window_bits;
   uint8_t client_max_window_bits;
   /* Forget the window after each message (RFC 7692 7.1.1). */
@@ -176,7 +177,8 @@ typedef struct ws_conn_options {
    * may (they come from no browser). {"*", NULL}: any. NULL-terminated. */
   const char *const *origins;
   /* Server. Which hosts, such as "example.com" or "example.com:8080", may stand
-   * in the Host header (against DNS rebinding). NULL: any. NULL-terminated. */
+   * in the Host header (against DNS rebinding); without a port for all ports.
+   * NULL: any. NULL-terminated. */
   const char *const *hosts;
   /* Server. The transport is TLS, so the default same-origin rule refuses an
    * http origin. */
@@ -314,7 +316,8 @@ WS_API int ws_conn_accept(ws_conn *conn, const ws_conn_answer *answer,
 
 /* Answers the request that WS_EVENT_REQUEST brought with plain HTTP: refuses an
  * upgrade, or serves a page. `status` is 200 to 599. Content-Length,
- * Connection: close and, with 426, Upgrade and Sec-WebSocket-Version are added.
+ * Connection: close, with 405 Allow and with 426 Upgrade and
+ * Sec-WebSocket-Version are added.
  * The body is copied; it is left out in answer to HEAD and with 204 and 304.
  * WS_EVENT_CLOSE follows when all has been consumed.
  * Returns 0; WS_ERR_INVALID_STATE when no request waits for an answer;
