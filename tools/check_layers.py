@@ -33,6 +33,7 @@ LAYERS = [
     ["proto/conn"],
 
     # io/: the operating system. Stands beside proto/, not on it.
+    ["io/detail"],
     ["io/clock", "io/rand", "io/net", "io/poller"],
 ]
 
