@@ -33,8 +33,8 @@ LAYERS = [
     ["proto/conn"],
 
     # io/: the operating system. Stands beside proto/, not on it.
-    ["io/detail"],
-    ["io/clock", "io/rand", "io/net", "io/poller"],
+    ["io/detail", "io/clock"],
+    ["io/rand", "io/net", "io/poller"],
 ]
 
 # Which folders the files of a folder see. A new folder is a new line here.
