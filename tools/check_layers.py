@@ -35,6 +35,7 @@ LAYERS = [
     # io/: the operating system. Stands beside proto/, not on it.
     ["io/detail", "io/clock"],
     ["io/rand", "io/net", "io/poller"],
+    ["io/resolver", "io/dial"],
 ]
 
 # Which folders the files of a folder see. A new folder is a new line here.
