@@ -64,7 +64,8 @@ static int open_poller(ws__poller *base) {
   if (p->queue < 0) goto fail;
   if (fcntl(p->queue, F_SETFD, FD_CLOEXEC) == -1) goto fail;
   struct kevent wake;
-  EV_SET(&wake, p->wake[WS__POLLER_PIPE_READ], EVFILT_READ, EV_ADD, 0, 0, NULL);
+  EV_SET(&wake, (uintptr_t)p->wake[WS__POLLER_PIPE_READ], EVFILT_READ, EV_ADD,
+         0, 0, NULL);
   if (change(p, &wake, 1) != 0) goto fail;
   return 0;
 fail:
@@ -117,7 +118,7 @@ static int arm_deadline(ws__poller *base) {
   struct kevent timer;
   if (p->has_timer) {
     EV_SET(&timer, TIMER_ID, EVFILT_TIMER, EV_DELETE, 0, 0, NULL);
-    (void)change(p, &timer, 1);
+    if (change(p, &timer, 1) != 0) return -1;
     p->has_timer = false;
   }
   if (base->deadline == WS__POLLER_NEVER) return 0;
