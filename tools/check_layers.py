@@ -36,6 +36,7 @@ LAYERS = [
     ["io/detail", "io/clock"],
     ["io/rand", "io/net", "io/poller"],
     ["io/resolver", "io/dial"],
+    ["io/tls"],
 ]
 
 # Which folders the files of a folder see. A new folder is a new line here.
