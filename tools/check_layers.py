@@ -17,12 +17,12 @@ import tempfile
 
 LAYERS = [
     # base/: what any program needs. libc only.
-    ["base/alloc", "base/err"],
+    ["base/alloc", "base/err", "base/ascii"],
     ["base/buf", "base/list", "base/heap"],
 
     # proto/: the protocol. Bytes and times come in as arguments; no operating
     # system, no socket, no clock, no random source.
-    ["proto/cpu"],
+    ["proto/cpu", "proto/ip", "proto/percent"],
     ["proto/utf8", "proto/mask", "proto/sha1", "proto/base64"],
     ["proto/url"],
     ["proto/frame"],
