@@ -1,7 +1,5 @@
 #include "certs.h"
 
-#ifdef WS_HAVE_OPENSSL
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,10 +152,3 @@ char *cert_revocation_list(const cert *issuer, const cert *revoked) {
   ASN1_TIME_free(later);
   return take_text(bio);
 }
-
-#else
-
-/* Nothing; an empty file is no C. */
-typedef int certs_are_not_there;
-
-#endif

@@ -2,10 +2,6 @@
  * certificates, names, versions, client certificates, several certificates on
  * one server. */
 #include "test.h"
-#include "test_alloc.h"
-
-#ifdef WS_HAVE_OPENSSL
-
 #include "tls_pair.h"
 
 #include <stdio.h>
@@ -894,11 +890,3 @@ int main(void) {
   };
   return cmocka_run_group_tests(tests, make_certificates, free_certificates);
 }
-
-#else
-
-int main(void) {
-  return cmocka_run_group_tests_name("built without TLS", NULL, NULL, NULL);
-}
-
-#endif

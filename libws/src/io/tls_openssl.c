@@ -81,8 +81,8 @@ typedef struct conn {
   const ws_allocator *allocator;
   SSL *ssl;
   int fd;
-  int os_error;      /* Of the system call that failed, or 0. */
-  bool is_eof;       /* The descriptor has ended. */
+  int os_error;      /* What a system call of this call failed with, or 0. */
+  bool is_eof;       /* The descriptor ended during this call. */
   bool is_flooded;   /* IDLE_RECORDS_MAX was exceeded. */
   int idle_records;  /* Since the last byte of data. */
   char *session_key; /* "host:port" of a client; SESSION_KEY_SIZE bytes. */
@@ -198,14 +198,21 @@ static ws__tls_status fail(conn *c) {
     return ws__tls_fail(&c->base, WS_ERR_TLS,
                         "the peer sends TLS records without data");
   }
-  if (c->os_error != 0) {
-    describe_errno(c->os_error, text);
-    return ws__tls_fail(&c->base, is_open ? WS_ERR_TRANSPORT : WS_ERR_TLS,
-                        text);
-  }
+  /* Before the system's errors: the alert that answers an end fails as well. */
   if (c->is_eof && is_open) return WS__TLS_TRUNCATED;
-  return ws__tls_fail(&c->base, WS_ERR_TLS,
-                      "the peer closed the connection during the handshake");
+  if (c->is_eof) {
+    return ws__tls_fail(&c->base, WS_ERR_TLS,
+                        "the peer closed the connection during the handshake");
+  }
+  describe_errno(c->os_error, text);
+  return ws__tls_fail(&c->base, is_open ? WS_ERR_TRANSPORT : WS_ERR_TLS, text);
+}
+
+/* To be called before what fail() may have to explain. */
+static void begin(conn *c) {
+  ERR_clear_error();
+  c->os_error = 0;
+  c->is_eof = false;
 }
 
 /* What a call of OpenSSL that returned `result` means. */
@@ -1089,7 +1096,7 @@ static bool is_peer_known(const conn *c) {
 
 static ws__tls_status handshake(ws__tls *base) {
   conn *c = conn_of(base);
-  ERR_clear_error();
+  begin(c);
   const int result = SSL_do_handshake(c->ssl);
   if (result != 1) return status_of(c, result);
   c->idle_records = 0;
@@ -1100,7 +1107,7 @@ static ws__tls_status handshake(ws__tls *base) {
 static ws__tls_status read_data(ws__tls *base, void *buf, size_t len,
                                 size_t *out_n) {
   conn *c = conn_of(base);
-  ERR_clear_error();
+  begin(c);
   const int result = SSL_read_ex(c->ssl, buf, len, out_n);
   if (result != 1) return status_of(c, result);
   c->idle_records = 0;
@@ -1114,16 +1121,17 @@ static bool has_pending(ws__tls *base) {
 static ws__tls_status write_data(ws__tls *base, const void *data, size_t len,
                                  size_t *out_n) {
   conn *c = conn_of(base);
-  ERR_clear_error();
+  begin(c);
   const int result = SSL_write_ex(c->ssl, data, len, out_n);
   return result == 1 ? WS__TLS_OK : status_of(c, result);
 }
 
 static ws__tls_status say_end(ws__tls *base) {
   conn *c = conn_of(base);
-  ERR_clear_error();
+  begin(c);
   const int result = SSL_shutdown(c->ssl);
-  const bool must_wait = result < 0 && SSL_want_write(c->ssl);
+  const bool must_wait =
+      result < 0 && SSL_get_error(c->ssl, result) == SSL_ERROR_WANT_WRITE;
   ERR_clear_error();
   return must_wait ? WS__TLS_WANT_WRITE : WS__TLS_OK;
 }
@@ -1151,7 +1159,9 @@ static void get_info(ws__tls *base, ws__tls_info *info) {
   const uint8_t *protocol;
   unsigned len;
   SSL_get0_alpn_selected(ssl, &protocol, &len);
-  if (len < sizeof(info->protocol)) memcpy(info->protocol, protocol, len);
+  if (len > 0 && len < sizeof(info->protocol)) {
+    memcpy(info->protocol, protocol, len);
+  }
 
   const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
   if (name != NULL) {
