@@ -28,9 +28,9 @@ LAYERS = [
     ["proto/frame"],
     ["proto/http", "proto/deflate"],
     ["proto/extension", "proto/subprotocol", "proto/authority"],
-    ["proto/handshake"],
+    ["proto/handshake", "proto/proxy"],
     ["proto/output", "proto/config"],
-    ["proto/conn"],
+    ["proto/conn", "proto/tunnel"],
 
     # io/: the operating system. Stands beside proto/, not on it.
     ["io/detail", "io/clock"],
