@@ -47,8 +47,9 @@
 /* A host name's longest form (RFC 1035 2.3.4), or an address, with the NUL. */
 #define HOST_SIZE 256
 
-/* A host, a colon and a port. */
-#define SESSION_KEY_SIZE (HOST_SIZE + 6)
+/* The certificate must name the host itself, and in its subjectAltName. */
+#define HOST_FLAGS \
+  (X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT)
 
 /* What is asked for and offered by ALPN (RFC 7301), as on the wire. A WebSocket
  * opens with HTTP/1.1. */
@@ -75,6 +76,12 @@ typedef struct context {
   size_t credential_count;
 } context;
 
+/* Whom a client speaks to. */
+typedef struct peer {
+  char host[HOST_SIZE];
+  uint16_t port;
+} peer;
+
 typedef struct conn {
   ws__tls base;
   context *context;
@@ -84,15 +91,16 @@ typedef struct conn {
   int os_error;      /* What a system call of this call failed with, or 0. */
   bool is_eof;       /* The descriptor ended during this call. */
   bool is_flooded;   /* IDLE_RECORDS_MAX was exceeded. */
+  bool is_in_record; /* One has come in part; always true with TLS 1.2. */
   int idle_records;  /* Since the last byte of data. */
-  char *session_key; /* "host:port" of a client; SESSION_KEY_SIZE bytes. */
+  peer *server;      /* Of a client, else NULL. */
 } conn;
 
 /* A session that can be resumed. */
 typedef struct session {
   ws__list node;
   SSL_SESSION *ssl_session;
-  char key[SESSION_KEY_SIZE];
+  peer server;
 } session;
 
 static context *context_of(ws__tls_context *base) {
@@ -296,12 +304,19 @@ static BIO_METHOD *new_bio_method(void) {
   return method;
 }
 
-/* Called for each record; counts those that come in. */
+/* Called with parts of each record. The head of one comes first; the kind of
+ * data in it, which only TLS 1.3 tells, once all of it is there. */
 static void on_message(int is_sent, int version, int type, const void *data,
                        size_t len, SSL *ssl, void *arg) {
   (void)version, (void)data, (void)len, (void)arg;
   conn *c = SSL_get_app_data(ssl);
-  if (!is_sent && type == SSL3_RT_HEADER) c->idle_records++;
+  if (is_sent) return;
+  if (type == SSL3_RT_HEADER) {
+    c->idle_records++;
+    c->is_in_record = true;
+  } else if (type == SSL3_RT_INNER_CONTENT_TYPE) {
+    c->is_in_record = false;
+  }
 }
 
 /* -- Why a certificate is refused ------------------------------------------ */
@@ -631,7 +646,6 @@ static int set_ciphers(SSL_CTX *ssl_ctx, const ws__tls_policy *policy,
 /* What both roles have in common. */
 static int set_up(context *ctx, const ws__tls_policy *policy, char *detail) {
   SSL_CTX *ssl_ctx = ctx->ssl_ctx;
-  SSL_CTX_set_app_data(ssl_ctx, ctx);
   SSL_CTX_set_options(ssl_ctx, SSL_OP_NO_RENEGOTIATION);
   /* SSL_OP_IGNORE_UNEXPECTED_EOF stays off: it would make a cut connection
    * look like one that has ended. */
@@ -704,10 +718,13 @@ static int new_context(const ws_allocator *allocator, const SSL_METHOD *method,
 
 /* -- Sessions of a client -------------------------------------------------- */
 
-static session *find_session(context *ctx, const char *key) {
+static session *find_session(context *ctx, const peer *server) {
   for (ws__list *at = ctx->sessions.next; at != &ctx->sessions; at = at->next) {
     session *s = WS__CONTAINER_OF(at, session, node);
-    if (strcmp(s->key, key) == 0) return s;
+    if (s->server.port == server->port &&
+        strcmp(s->server.host, server->host) == 0) {
+      return s;
+    }
   }
   return NULL;
 }
@@ -722,10 +739,10 @@ static int on_new_session(SSL *ssl, SSL_SESSION *ssl_session) {
   if (s == NULL) return 0;
   ws__list_init(&s->node);
   s->ssl_session = ssl_session;
-  memcpy(s->key, c->session_key, SESSION_KEY_SIZE);
+  s->server = *c->server;
 
   pthread_rwlock_wrlock(&ctx->lock);
-  session *old = find_session(ctx, s->key);
+  session *old = find_session(ctx, &s->server);
   if (old == NULL && ctx->session_count == SESSIONS_MAX) {
     old = WS__CONTAINER_OF(ws__list_first(&ctx->sessions), session, node);
   }
@@ -740,7 +757,7 @@ static int on_new_session(SSL *ssl, SSL_SESSION *ssl_session) {
 static void offer_session(conn *c) {
   context *ctx = c->context;
   pthread_rwlock_wrlock(&ctx->lock);
-  session *s = find_session(ctx, c->session_key);
+  session *s = find_session(ctx, c->server);
   if (s != NULL) {
     const bool is_usable = SSL_SESSION_is_resumable(s->ssl_session) &&
                            SSL_set_session(c->ssl, s->ssl_session);
@@ -988,8 +1005,7 @@ static void conn_free(ws__tls *base) {
     SSL_set_shutdown(c->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   }
   SSL_free(c->ssl);
-  ws__free(c->allocator, c->session_key,
-           c->session_key != NULL ? SESSION_KEY_SIZE : 0);
+  ws__free(c->allocator, c->server, sizeof(*c->server));
   ws__free(c->allocator, c, sizeof(*c));
 }
 
@@ -1005,7 +1021,7 @@ static int new_conn(context *ctx, const ws_allocator *allocator, int fd,
   ERR_clear_error();
   c->ssl = SSL_new(ctx->ssl_ctx);
   BIO *bio = BIO_new(ctx->bio_method);
-  if (c->ssl == NULL || bio == NULL) {
+  if (c->ssl == NULL || bio == NULL || !SSL_set_app_data(c->ssl, c)) {
     BIO_free(bio);
     conn_free(&c->base);
     return no_memory(detail);
@@ -1013,7 +1029,6 @@ static int new_conn(context *ctx, const ws_allocator *allocator, int fd,
   BIO_set_data(bio, c);
   BIO_set_init(bio, 1);
   SSL_set_bio(c->ssl, bio, bio);
-  SSL_set_app_data(c->ssl, c);
   *out_conn = c;
   return 0;
 }
@@ -1044,20 +1059,18 @@ static bool normalize_host(const char *host, char out[HOST_SIZE]) {
   return true;
 }
 
+static bool is_address(const char *host) {
+  unsigned char address[sizeof(struct in6_addr)];
+  return inet_pton(AF_INET, host, address) == 1 ||
+         inet_pton(AF_INET6, host, address) == 1;
+}
+
 /* Says whom the peer must prove to be. RFC 6066 3: "Literal IPv4 and IPv6
  * addresses are not permitted" as server names. */
 static bool expect_host(SSL *ssl, char *host) {
   X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
-  X509_VERIFY_PARAM_set_hostflags(param,
-                                  X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
-                                      X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-  unsigned char address[sizeof(struct in6_addr)];
-  if (inet_pton(AF_INET, host, address) == 1) {
-    return X509_VERIFY_PARAM_set1_ip(param, address, sizeof(struct in_addr));
-  }
-  if (inet_pton(AF_INET6, host, address) == 1) {
-    return X509_VERIFY_PARAM_set1_ip(param, address, sizeof(struct in6_addr));
-  }
+  X509_VERIFY_PARAM_set_hostflags(param, HOST_FLAGS);
+  if (is_address(host)) return X509_VERIFY_PARAM_set1_ip_asc(param, host);
   return X509_VERIFY_PARAM_set1_host(param, host, 0) &&
          SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
                   host);
@@ -1066,8 +1079,8 @@ static bool expect_host(SSL *ssl, char *host) {
 static int client_conn(ws__tls_context *base, const ws_allocator *allocator,
                        int fd, const char *host, uint16_t port,
                        ws__tls **out_tls, char *detail) {
-  char name[HOST_SIZE];
-  if (!normalize_host(host, name)) {
+  peer server = {.port = port};
+  if (!normalize_host(host, server.host)) {
     ws__detail_set(detail, "a host name must have 1 to 255 characters");
     return WS_ERR_INVALID_ARGUMENT;
   }
@@ -1075,12 +1088,12 @@ static int client_conn(ws__tls_context *base, const ws_allocator *allocator,
   const int err = new_conn(context_of(base), allocator, fd, &c, detail);
   if (err != 0) return err;
   SSL_set_connect_state(c->ssl);
-  c->session_key = ws__alloc_zero(allocator, SESSION_KEY_SIZE);
-  if (c->session_key == NULL || !expect_host(c->ssl, name)) {
+  c->server = ws__alloc(allocator, sizeof(*c->server));
+  if (c->server == NULL || !expect_host(c->ssl, server.host)) {
     conn_free(&c->base);
     return no_memory(detail);
   }
-  snprintf(c->session_key, SESSION_KEY_SIZE, "%s:%u", name, (unsigned)port);
+  *c->server = server;
   offer_session(c);
   *out_tls = &c->base;
   return 0;
@@ -1088,10 +1101,21 @@ static int client_conn(ws__tls_context *base, const ws_allocator *allocator,
 
 /* -- Moving bytes ---------------------------------------------------------- */
 
-/* OpenSSL has verified by now; this holds even if it were told otherwise. */
+static bool is_for_host(X509 *certificate, const char *host) {
+  return is_address(host)
+             ? X509_check_ip_asc(certificate, host, 0) == 1
+             : X509_check_host(certificate, host, 0, HOST_FLAGS, NULL) == 1;
+}
+
+/* OpenSSL has verified the peer by now, or so it says: when memory is short as
+ * it copies the name to check, it goes on without (ssl_verify_cert_chain() in
+ * 3.0 does not look at what X509_VERIFY_PARAM_set1() returns). So whoever must
+ * be known is looked at once more. */
 static bool is_peer_known(const conn *c) {
-  return !c->context->verifies || (SSL_get0_peer_certificate(c->ssl) != NULL &&
-                                   SSL_get_verify_result(c->ssl) == X509_V_OK);
+  if (!c->context->verifies) return true;
+  X509 *certificate = SSL_get0_peer_certificate(c->ssl);
+  return certificate != NULL && SSL_get_verify_result(c->ssl) == X509_V_OK &&
+         (c->server == NULL || is_for_host(certificate, c->server->host));
 }
 
 static ws__tls_status handshake(ws__tls *base) {
@@ -1104,11 +1128,19 @@ static ws__tls_status handshake(ws__tls *base) {
   return ws__tls_fail(base, WS_ERR_CERTIFICATE, "the peer is not verified");
 }
 
+/* SSL_MODE_RELEASE_BUFFERS leaves a buffer of 16 KiB that a ticket or a key
+ * update has made. Before 3.0.14 the function that frees it does so even under
+ * a record that has come or was read in part (CVE-2024-4741). */
+static void release_buffers(conn *c) {
+  if (!c->is_in_record && !SSL_has_pending(c->ssl)) SSL_free_buffers(c->ssl);
+}
+
 static ws__tls_status read_data(ws__tls *base, void *buf, size_t len,
                                 size_t *out_n) {
   conn *c = conn_of(base);
   begin(c);
   const int result = SSL_read_ex(c->ssl, buf, len, out_n);
+  release_buffers(c);
   if (result != 1) return status_of(c, result);
   c->idle_records = 0;
   return WS__TLS_OK;
