@@ -227,7 +227,9 @@ static void socks_credentials_have_1_to_255_bytes(void **state) {
 
 static void every_failing_allocation_is_reported(void **state) {
   (void)state;
-  static const char text[] = "http://user:password@proxy.example:8080";
+  char text[2000] = "http://";
+  memset(text + strlen(text), 'u', 500); /* More than a new buffer has. */
+  strcat(text, ":password@proxy.example:8080");
   for (size_t n = 0;; n++) {
     test_alloc alloc;
     test_alloc_init(&alloc);

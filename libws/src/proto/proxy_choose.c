@@ -103,12 +103,13 @@ static bool net_matches(const char *entry, size_t len, const char *slash,
   return net.len != 0 && bits >= 0 && is_in_net(t, &net, (unsigned)bits);
 }
 
+/* `len` is not 0. */
 static bool name_matches(const char *name, size_t len, const target *t) {
   if (len > 1 && name[0] == '*' && name[1] == '.') {
     name++;
     len--;
   }
-  if (len > 0 && name[0] == '.') {
+  if (name[0] == '.') {
     name++;
     len--;
   }

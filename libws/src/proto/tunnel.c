@@ -397,16 +397,10 @@ static int take_reply(ws__tunnel *t, uint32_t at, uint8_t c,
 
 static int take_byte(ws__tunnel *t, uint8_t c, const char **reason) {
   const uint32_t at = t->message_at++;
-  switch ((stage)t->stage) {
-  case STAGE_METHOD: return take_method(t, at, c, reason);
-  case STAGE_LOGIN: return take_login(t, at, c, reason);
-  case STAGE_REPLY: return take_reply(t, at, c, reason);
-  case STAGE_DONE:
-    return refuse("the proxy sent bytes behind its SOCKS5 reply", reason);
-  case STAGE_ANSWER:
-  case STAGE_FAILED: break;
-  }
-  return WS_ERR_INVALID_STATE;
+  if (t->stage == STAGE_METHOD) return take_method(t, at, c, reason);
+  if (t->stage == STAGE_LOGIN) return take_login(t, at, c, reason);
+  if (t->stage == STAGE_REPLY) return take_reply(t, at, c, reason);
+  return refuse("the proxy sent bytes behind its SOCKS5 reply", reason);
 }
 
 static int feed_socks(ws__tunnel *t, const uint8_t *data, size_t len,
