@@ -17,23 +17,26 @@ import tempfile
 
 LAYERS = [
     # base/: what any program needs. libc only.
-    ["base/alloc", "base/err"],
+    ["base/alloc", "base/err", "base/ascii"],
     ["base/buf", "base/list", "base/heap"],
 
     # proto/: the protocol. Bytes and times come in as arguments; no operating
     # system, no socket, no clock, no random source.
-    ["proto/cpu"],
+    ["proto/cpu", "proto/ip", "proto/percent"],
     ["proto/utf8", "proto/mask", "proto/sha1", "proto/base64"],
     ["proto/url"],
     ["proto/frame"],
     ["proto/http", "proto/deflate"],
     ["proto/extension", "proto/subprotocol", "proto/authority"],
-    ["proto/handshake"],
+    ["proto/handshake", "proto/proxy"],
     ["proto/output", "proto/config"],
-    ["proto/conn"],
+    ["proto/conn", "proto/tunnel"],
 
     # io/: the operating system. Stands beside proto/, not on it.
-    ["io/clock", "io/rand", "io/net", "io/poller"],
+    ["io/detail", "io/clock"],
+    ["io/rand", "io/net", "io/poller"],
+    ["io/resolver", "io/dial"],
+    ["io/tls"],
 ]
 
 # Which folders the files of a folder see. A new folder is a new line here.
