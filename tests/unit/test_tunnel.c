@@ -162,8 +162,9 @@ static void assert_sent(const outcome *o, const void *data, size_t len) {
 
 static void assert_refused(const outcome *o, const char *part_of_reason) {
   assert_int_equal(o->err, WS_ERR_PROXY);
-  if (strstr(o->reason, part_of_reason) == NULL) {
-    fail_msg("'%s' is no '%s'", o->reason, part_of_reason);
+  const char *reason = o->reason != NULL ? o->reason : "";
+  if (strstr(reason, part_of_reason) == NULL) {
+    fail_msg("'%s' is no '%s'", reason, part_of_reason);
   }
 }
 
