@@ -98,7 +98,12 @@ static ws__tls_status status_of(ws__openssl_conn *c, int result) {
 /* -- The descriptor --------------------------------------------------------
  *
  * OpenSSL's own socket BIO calls write(), which raises SIGPIPE when the peer is
- * gone. */
+ * gone.
+ *
+ * The kernel is not asked to encrypt (kTLS). This BIO could pass the keys on,
+ * but the controls that bring them (72, 74, 75) are no part of OpenSSL's API,
+ * and what is sent from memory is copied and encrypted once in either place: it
+ * would pay with sendfile() or a network card that encrypts. */
 
 /* The end of a system call that was to move `len` bytes and returned `n`. */
 static int moved(ws__openssl_conn *c, ssize_t n, int len) {
