@@ -186,8 +186,6 @@ typedef struct ws__tls_info {
   char server_name[256];  /* SNI; "" if the client named no host. */
   char peer_subject[256]; /* RFC 2253, escaped; "" without certificate. */
   bool is_resumed;
-  bool is_ktls_send; /* The kernel encrypts. */
-  bool is_ktls_recv; /* The kernel decrypts. */
 } ws__tls_info;
 
 /* Fills `*out_info`; after the handshake. */
