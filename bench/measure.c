@@ -1,6 +1,6 @@
-/* measure.c - the clock, the core and the rounds. */
+/* measure.c - the clock, the core, the memory and the rounds. */
 
-/* Pinning and the count of lost cores are Linux. */
+/* Pinning and the count of lost cores are Linux, the rules for memory glibc. */
 #undef _POSIX_C_SOURCE
 #define _GNU_SOURCE
 #include "measure.h"
@@ -12,6 +12,9 @@
 #ifdef __linux__
 #include <sched.h>
 #include <sys/resource.h>
+#endif
+#ifdef __GLIBC__
+#include <malloc.h>
 #endif
 
 /* Short slices are seldom interrupted, long ones drown the clock's own cost. */
@@ -43,11 +46,7 @@ static long times_interrupted(void) {
   return 0;
 }
 
-void measure_init(bool is_quick) {
-  if (is_quick) {
-    slice_ns = QUICK_SLICE_NS;
-    rounds = QUICK_ROUNDS;
-  }
+static void stay_on_this_core(void) {
 #ifdef __linux__
   const int core = sched_getcpu();
   cpu_set_t set;
@@ -55,6 +54,24 @@ void measure_init(bool is_quick) {
   if (core >= 0) CPU_SET((size_t)core, &set);
   (void)sched_setaffinity(0, sizeof(set), &set); /* Else it may wander. */
 #endif
+}
+
+/* Long messages would come from the kernel and go back to it each, or not,
+ * depending on what was freed before; and a page costs more than a copy. */
+static void keep_memory(void) {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 128 << 20);
+#endif
+}
+
+void measure_init(bool is_quick) {
+  if (is_quick) {
+    slice_ns = QUICK_SLICE_NS;
+    rounds = QUICK_ROUNDS;
+  }
+  stay_on_this_core();
+  keep_memory();
 }
 
 static double time_slice(const contender *c) {

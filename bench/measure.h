@@ -23,7 +23,8 @@ typedef struct contender {
   double samples[MEASURE_MAX_ROUNDS];
 } contender;
 
-/* Once, before anything is measured: stays on the core it is on. */
+/* Once, before anything is measured: stays on the core it is on and keeps the
+ * memory it has got. */
 void measure_init(bool is_quick);
 
 /* Times a group. */

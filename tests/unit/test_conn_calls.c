@@ -102,6 +102,7 @@ static void an_abort_forgets_the_input(void **state) {
   bench b = bench_open(WS_ROLE_CLIENT);
   assert_int_equal(feed_only(&b, "\x81\x01x", 3), 0);
   ws_conn_abort(b.d.conn, 0);
+  assert_int_equal(ws_conn_state(b.d.conn), WS_STATE_CLOSING); /* Row 334. */
   driver_settle(&b.d);
   assert_log(&b, "event close 1006 unclean:\n");
   bench_free(&b);
