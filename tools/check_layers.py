@@ -17,7 +17,7 @@ import tempfile
 
 LAYERS = [
     # base/: what any program needs. libc only.
-    ["base/alloc", "base/err", "base/ascii"],
+    ["base/alloc", "base/err", "base/ascii", "base/detail"],
     ["base/buf", "base/list", "base/heap"],
 
     # proto/: the protocol. Bytes and times come in as arguments; no operating
@@ -33,7 +33,7 @@ LAYERS = [
     ["proto/conn", "proto/tunnel"],
 
     # io/: the operating system. Stands beside proto/, not on it.
-    ["io/detail", "io/clock"],
+    ["io/clock"],
     ["io/rand", "io/net", "io/poller"],
     ["io/resolver", "io/dial"],
     ["io/tls"],
@@ -47,8 +47,8 @@ FOLDERS = {
 }
 
 # Public headers that only some files may include; the others are open to all.
-# What stands low knows nothing of connections, but proto/http and io/rand define
-# functions that ws/conn.h declares.
+# What stands low knows nothing of connections, but io/rand defines a function
+# that ws/conn.h declares.
 PUBLIC = {
     "ws/conn.h": {"proto/extension", "proto/handshake",
                   "proto/output", "proto/config", "proto/conn", "io/rand"},

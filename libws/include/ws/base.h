@@ -57,7 +57,7 @@ WS_API const char *ws_version(void);
   X(RESOLVE, -15, "the host name could not be resolved")                       \
   X(CONNECT, -16, "no address of the host could be reached")                   \
   X(PROXY, -17, "the proxy refused or broke its protocol")                     \
-  X(TLS, -18, "the TLS handshake failed")                                      \
+  X(TLS, -18, "TLS failed")                                                    \
   X(CERTIFICATE, -19, "the certificate of the peer was not accepted")          \
   /* The opening handshake: what both sides refuse. */                         \
   X(HTTP_SYNTAX, -20, "malformed HTTP head")                                   \

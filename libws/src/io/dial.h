@@ -18,7 +18,7 @@
 #define WS__DIAL_H
 
 #include "base/alloc.h"
-#include "io/detail.h"
+#include "base/detail.h"
 #include "io/net.h"
 
 /* Milliseconds between attempts: the Connection Attempt Delay that RFC 8305

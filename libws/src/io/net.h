@@ -8,7 +8,7 @@
 #ifndef WS__NET_H
 #define WS__NET_H
 
-#include "io/detail.h"
+#include "base/detail.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>

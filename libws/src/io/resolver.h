@@ -16,7 +16,7 @@
 #define WS__RESOLVER_H
 
 #include "base/alloc.h"
-#include "io/detail.h"
+#include "base/detail.h"
 #include "io/net.h"
 
 /* Threads at once, those of freed lookups included. */

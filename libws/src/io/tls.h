@@ -17,7 +17,7 @@
 #define WS__TLS_H
 
 #include "base/alloc.h"
-#include "io/detail.h"
+#include "base/detail.h"
 
 #include <stdatomic.h>
 #include <sys/uio.h>

@@ -1,5 +1,5 @@
 /* detail.c - see detail.h. */
-#include "io/detail.h"
+#include "base/detail.h"
 
 #include <stdarg.h>
 #include <stdio.h>
