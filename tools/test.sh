@@ -60,6 +60,7 @@ missing_packages() {
   command -v pkg-config >/dev/null || echo pkg-config
   has_library cmocka || echo libcmocka-dev
   has_library zlib || echo zlib1g-dev
+  has_library 'libssl >= 3.0' || echo libssl-dev
   has_library libidn2 || echo libidn2-dev
   if command -v clang >/dev/null && ! has_sanitizers; then
     echo "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"

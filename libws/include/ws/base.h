@@ -54,6 +54,11 @@ WS_API const char *ws_version(void);
   X(UNEXPECTED_EOF, -12, "the transport ended without a Close frame")          \
   X(TRANSPORT, -13, "the transport failed")                                    \
   X(ABORTED, -14, "the application ended the connection")                      \
+  X(RESOLVE, -15, "the host name could not be resolved")                       \
+  X(CONNECT, -16, "no address of the host could be reached")                   \
+  X(PROXY, -17, "the proxy refused or broke its protocol")                     \
+  X(TLS, -18, "TLS failed")                                                    \
+  X(CERTIFICATE, -19, "the certificate of the peer was not accepted")          \
   /* The opening handshake: what both sides refuse. */                         \
   X(HTTP_SYNTAX, -20, "malformed HTTP head")                                   \
   X(HTTP_VERSION, -21, "unsupported HTTP version")                             \

@@ -80,9 +80,8 @@ static bool is_reserved(const ws_header *header) {
          ws__http_equal(header->name, prefix_len, prefix, prefix_len);
 }
 
-/* Judges the headers an application wants to add. */
-static int check_headers(const ws_header *headers, size_t count,
-                         const char **reason) {
+int ws__handshake_check_headers(const ws_header *headers, size_t count,
+                                const char **reason) {
   for (size_t i = 0; i < count; i++) {
     if (!ws__http_is_token(headers[i].name, headers[i].name_len)) {
       return fail(WS_ERR_INVALID_ARGUMENT, "a header name is not a token",
@@ -216,7 +215,8 @@ static int check_own_request(const ws_conn_request *request,
     err = check_protocols(request->protocols, request->protocol_count, reason);
   }
   if (err == 0) {
-    err = check_headers(request->headers, request->header_count, reason);
+    err = ws__handshake_check_headers(request->headers, request->header_count,
+                                      reason);
   }
   if (err == 0) err = check_identity(request, reason);
   return err;
@@ -587,7 +587,7 @@ int ws__handshake_write_accept(const ws__upgrade *upgrade, const char *protocol,
     return fail(WS_ERR_INVALID_ARGUMENT,
                 "protocol: the client did not offer this one", reason);
   }
-  const int err = check_headers(headers, header_count, reason);
+  const int err = ws__handshake_check_headers(headers, header_count, reason);
   if (err != 0) return err;
 
   writer w = start_writing(out, allocator);
@@ -671,7 +671,7 @@ int ws__handshake_write_response(uint16_t status, const ws_header *headers,
   if (status < 200 || status > 599) {
     return fail(WS_ERR_INVALID_ARGUMENT, "status: not 200 to 599", reason);
   }
-  const int err = check_headers(headers, header_count, reason);
+  const int err = ws__handshake_check_headers(headers, header_count, reason);
   if (err != 0) return err;
   /* RFC 9110 8.6, 15.3.5 and 15.4.5. */
   const bool has_length = status != 204 && status != 304;

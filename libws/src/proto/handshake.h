@@ -19,6 +19,12 @@
 void ws__handshake_accept_key(const char key[WS__KEY_SIZE],
                               char out_accept[WS__ACCEPT_SIZE]);
 
+/* Judges headers an application wants to add to a head of ours, of a proxy's
+ * tunnel too: well-formed, and none that the library writes or that frames a
+ * body. Returns 0 or WS_ERR_INVALID_ARGUMENT with `*reason` (static). */
+int ws__handshake_check_headers(const ws_header *headers, size_t count,
+                                const char **reason);
+
 /* -- Client ---------------------------------------------------------------- */
 
 /* Checks `request` and appends the request head to `out`. Everything is

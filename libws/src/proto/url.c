@@ -10,8 +10,11 @@
  * which is not part of one, has its own check). */
 #include "ws/url.h"
 
+#include "base/ascii.h"
 #include "base/buf.h"
 #include "proto/base64.h"
+#include "proto/ip.h"
+#include "proto/percent.h"
 #include "proto/utf8.h"
 
 #include <inttypes.h>
@@ -26,8 +29,8 @@
 #endif
 
 #define IPV4_PARTS  4
-#define IPV6_PIECES 8
-#define NO_GAP      SIZE_MAX
+#define IPV6_PIECES (WS__IP6_SIZE / 2)
+#define NO_ZEROS    SIZE_MAX
 #define DELETE      0x7f
 
 /* The characters that are percent-encoded in each place, beyond controls, space
@@ -112,27 +115,8 @@ static bool is_control_or_space(char c) {
   return (unsigned char)c <= ' ';
 }
 
-static bool is_control(char c) {
-  return (unsigned char)c < ' ' || c == DELETE;
-}
-
 static bool is_ascii(char c) {
   return (unsigned char)c <= DELETE;
-}
-
-static bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
-static char to_lower(char c) {
-  return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-/* The value of a hexadecimal digit, or -1. */
-static int hex_value(char c) {
-  if (is_digit(c)) return c - '0';
-  const char lower = to_lower(c);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 static slice slice_of(const ws__buf *buf) {
@@ -157,7 +141,7 @@ static slice take_until(slice *rest, const char *stops) {
 static bool equals_ignoring_case(slice s, const char *lower) {
   if (s.len != strlen(lower)) return false;
   for (size_t i = 0; i < s.len; i++) {
-    if (to_lower(s.ptr[i]) != lower[i]) return false;
+    if (ws__to_lower(s.ptr[i]) != lower[i]) return false;
   }
   return true;
 }
@@ -197,30 +181,13 @@ static void put_encoded(parser *p, slice s, const char *set) {
   static const char digits[] = "0123456789ABCDEF";
   for (size_t i = 0; i < s.len; i++) {
     const char c = s.ptr[i];
-    if (!is_control(c) && c != ' ' && is_ascii(c) && !is_one_of(c, set)) {
+    if (!ws__is_control(c) && c != ' ' && is_ascii(c) && !is_one_of(c, set)) {
       put(p, &c, 1);
       continue;
     }
     const unsigned char byte = (unsigned char)c;
     put(p, (char[]){'%', digits[byte >> 4], digits[byte & 0xf]}, 3);
   }
-}
-
-/* Section 1.3, "percent-decode": what is no escape stays as it is. */
-static int append_decoded(ws__buf *buf, const ws_allocator *allocator,
-                          slice s) {
-  const int err = ws__buf_reserve(buf, allocator, s.len);
-  if (err != 0) return err;
-  for (size_t i = 0; i < s.len; i++) {
-    uint8_t byte = (uint8_t)s.ptr[i];
-    if (byte == '%' && s.len - i > 2 && hex_value(s.ptr[i + 1]) >= 0 &&
-        hex_value(s.ptr[i + 2]) >= 0) {
-      byte = (uint8_t)(hex_value(s.ptr[i + 1]) << 4 | hex_value(s.ptr[i + 2]));
-      i += 2;
-    }
-    buf->data[buf->len++] = byte;
-  }
-  return 0;
 }
 
 /* -- Cutting the text ------------------------------------------------------ */
@@ -310,8 +277,9 @@ static int parse_port(parser *p, slice text) {
 
   uint32_t port = 0;
   for (size_t i = 1; i < text.len; i++) {
-    if (is_digit(text.ptr[i])) port = port * 10 + (uint32_t)(text.ptr[i] - '0');
-    if (!is_digit(text.ptr[i]) || port > UINT16_MAX) {
+    const char c = text.ptr[i];
+    if (ws__is_digit(c)) port = port * 10 + (uint32_t)(c - '0');
+    if (!ws__is_digit(c) || port > UINT16_MAX) {
       return refuse(p, "the port is not a number up to 65535");
     }
   }
@@ -334,7 +302,7 @@ static bool parse_ipv4_number(slice s, uint64_t *out_number) {
   }
   uint64_t number = 0;
   for (size_t i = 0; i < s.len; i++) {
-    const int digit = hex_value(s.ptr[i]);
+    const int digit = ws__hex_value(s.ptr[i]);
     if (digit < 0 || (unsigned)digit >= base) return false;
     if (number <= UINT32_MAX) number = number * base + (unsigned)digit;
   }
@@ -353,7 +321,7 @@ static bool ends_in_number(slice domain) {
   if (parse_ipv4_number(last, &number)) return true;
 
   size_t digits = 0;
-  while (digits < last.len && is_digit(last.ptr[digits]))
+  while (digits < last.len && ws__is_digit(last.ptr[digits]))
     digits++;
   return last.len > 0 && digits == last.len;
 }
@@ -395,87 +363,9 @@ static int canonicalise_ipv4(parser *p, slice domain) {
 
 /* -- The host: IPv6 -------------------------------------------------------- */
 
-/* The dotted end of an IPv6 address: four decimal octets without leading zeros,
- * and nothing behind them. */
-static bool parse_ipv6_dotted(slice s, uint16_t out_pieces[2]) {
-  unsigned octets[IPV4_PARTS];
-  for (unsigned part = 0; part < IPV4_PARTS; part++) {
-    const slice digits = take_until(&s, ".");
-    if (digits.len == 0 || digits.len > 3) return false;
-    if (digits.len > 1 && digits.ptr[0] == '0') return false;
-    octets[part] = 0;
-    for (size_t i = 0; i < digits.len; i++) {
-      if (!is_digit(digits.ptr[i])) return false;
-      octets[part] = octets[part] * 10 + (unsigned)(digits.ptr[i] - '0');
-    }
-    if (octets[part] > UINT8_MAX) return false;
-    if ((s.len == 0) != (part == IPV4_PARTS - 1)) return false;
-    if (s.len > 0) s = skip(s, 1);
-  }
-  out_pieces[0] = (uint16_t)(octets[0] << 8 | octets[1]);
-  out_pieces[1] = (uint16_t)(octets[2] << 8 | octets[3]);
-  return true;
-}
-
-/* Cuts off up to four hexadecimal digits and returns how many there were. */
-static size_t take_piece(slice *rest, uint16_t *out_piece) {
-  unsigned value = 0;
-  size_t digits = 0;
-  while (digits < 4 && digits < rest->len &&
-         hex_value(rest->ptr[digits]) >= 0) {
-    value = value << 4 | (unsigned)hex_value(rest->ptr[digits++]);
-  }
-  *out_piece = (uint16_t)value;
-  *rest = skip(*rest, digits);
-  return digits;
-}
-
-/* Moves the pieces behind "::" to the end and puts zeros in between. */
-static void open_gap(uint16_t pieces[IPV6_PIECES], size_t count, size_t gap) {
-  const size_t size = IPV6_PIECES - count;
-  memmove(&pieces[gap + size], &pieces[gap], (count - gap) * sizeof(*pieces));
-  memset(&pieces[gap], 0, size * sizeof(*pieces));
-}
-
-/* Section 3.5, "IPv6 parser". `s` is what stands in the brackets. */
-static bool parse_ipv6(slice s, uint16_t pieces[IPV6_PIECES]) {
-  size_t count = 0;
-  size_t gap = NO_GAP; /* The piece that "::" stands before. */
-  if (s.len > 0 && s.ptr[0] == ':') {
-    if (s.len == 1 || s.ptr[1] != ':') return false;
-    gap = 0;
-    s = skip(s, 2);
-  }
-  while (s.len > 0) {
-    if (count == IPV6_PIECES) return false;
-    if (s.ptr[0] == ':') { /* The second of two. */
-      if (gap != NO_GAP) return false;
-      gap = count;
-      s = skip(s, 1);
-      continue;
-    }
-    const slice here = s;
-    if (take_piece(&s, &pieces[count]) == 0) return false;
-    if (s.len > 0 && s.ptr[0] == '.') {
-      if (count > IPV6_PIECES - 2) return false;
-      if (!parse_ipv6_dotted(here, &pieces[count])) return false;
-      count += 2;
-      break;
-    }
-    count++;
-    if (s.len == 0) break;
-    if (s.ptr[0] != ':' || s.len == 1) return false;
-    s = skip(s, 1);
-  }
-  if (gap == NO_GAP) return count == IPV6_PIECES;
-  if (count == IPV6_PIECES) return false;
-  open_gap(pieces, count, gap);
-  return true;
-}
-
 /* The first longest run of two or more zero pieces. */
 static size_t find_zeros(const uint16_t pieces[IPV6_PIECES], size_t *out_len) {
-  size_t start = NO_GAP;
+  size_t start = NO_ZEROS;
   size_t longest = 1;
   for (size_t i = 0; i < IPV6_PIECES; i++) {
     size_t run = 0;
@@ -491,11 +381,14 @@ static size_t find_zeros(const uint16_t pieces[IPV6_PIECES], size_t *out_len) {
 
 /* Section 3.6, "IPv6 serializer": the form of RFC 5952. */
 static int canonicalise_ipv6(parser *p, slice text) {
-  uint16_t pieces[IPV6_PIECES];
+  uint8_t address[WS__IP6_SIZE];
   if (text.ptr[text.len - 1] != ']' ||
-      !parse_ipv6((slice){text.ptr + 1, text.len - 2}, pieces)) {
+      !ws__ip6_parse(text.ptr + 1, text.len - 2, address)) {
     return refuse(p, "the host in brackets is not an IPv6 address");
   }
+  uint16_t pieces[IPV6_PIECES];
+  for (size_t i = 0; i < IPV6_PIECES; i++)
+    pieces[i] = (uint16_t)(address[2 * i] << 8 | address[2 * i + 1]);
   size_t zeros_len;
   const size_t zeros = find_zeros(pieces, &zeros_len);
 
@@ -520,7 +413,7 @@ static int canonicalise_ipv6(parser *p, slice text) {
 static bool has_forbidden_character(slice domain) {
   for (size_t i = 0; i < domain.len; i++) {
     const char c = domain.ptr[i];
-    if (is_control(c) || c == ' ' || is_one_of(c, FORBIDDEN_IN_DOMAIN)) {
+    if (ws__is_control(c) || c == ' ' || is_one_of(c, FORBIDDEN_IN_DOMAIN)) {
       return true;
     }
   }
@@ -556,7 +449,7 @@ static int domain_to_ascii(parser *p) {
   for (size_t i = 0; i < p->host.len; i++) {
     const char c = (char)p->host.data[i];
     if (!is_ascii(c)) is_all_ascii = false;
-    p->host.data[i] = (uint8_t)to_lower(c);
+    p->host.data[i] = (uint8_t)ws__to_lower(c);
   }
   return is_all_ascii ? 0 : idn_to_ascii(p);
 }
@@ -566,7 +459,7 @@ static int parse_host(parser *p, slice text) {
   if (text.len == 0) return refuse(p, "the host is missing");
   if (text.ptr[0] == '[') return canonicalise_ipv6(p, text);
 
-  int err = append_decoded(&p->host, p->allocator, text);
+  int err = ws__percent_decode(&p->host, p->allocator, text.ptr, text.len);
   if (err != 0) return err;
   /* Asked before as well, because libidn2 takes the host up to a NUL. */
   bool is_forbidden = has_forbidden_character(slice_of(&p->host));
@@ -638,9 +531,12 @@ static void write_query(parser *p) {
 /* Basic authentication from the userinfo (RFC 7617 section 2). */
 static int write_authorization(parser *p) {
   ws__buf credentials = {0};
-  int err = append_decoded(&credentials, p->allocator, p->user);
+  int err =
+      ws__percent_decode(&credentials, p->allocator, p->user.ptr, p->user.len);
   if (err == 0) err = ws__buf_append_str(&credentials, p->allocator, ":");
-  if (err == 0) err = append_decoded(&credentials, p->allocator, p->password);
+  if (err == 0)
+    err = ws__percent_decode(&credentials, p->allocator, p->password.ptr,
+                             p->password.len);
   if (err != 0) goto done;
 
   put_str(p, "Basic ");
@@ -727,7 +623,7 @@ static int write_strings(parser *p) {
 /* "PATH:TARGET", the way of npm's ws. */
 static int parse_unix(parser *p, slice text) {
   for (size_t i = 0; i < text.len; i++) {
-    if (is_control(text.ptr[i])) {
+    if (ws__is_control(text.ptr[i])) {
       return refuse(p, "the URL has a control character");
     }
   }

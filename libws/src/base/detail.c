@@ -1,0 +1,21 @@
+/* detail.c - see detail.h. */
+#include "base/detail.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static int is_printable(char c) {
+  return c >= ' ' && c <= '~';
+}
+
+void ws__detail_set(char *detail, const char *format, ...) {
+  if (detail == NULL) return;
+  va_list args;
+  va_start(args, format);
+  const int len = vsnprintf(detail, WS__DETAIL_SIZE, format, args);
+  va_end(args);
+  if (len < 0) detail[0] = '\0';
+
+  for (char *c = detail; *c != '\0'; c++)
+    if (!is_printable(*c)) *c = '?';
+}

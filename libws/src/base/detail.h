@@ -1,0 +1,26 @@
+/* detail.h - one line for a person about what failed.
+ *
+ * An error code says what kind of thing went wrong; the detail names the thing:
+ * an address, a file, the words of the system. Whoever fails writes it, at the
+ * place that failed, into a buffer of its caller. */
+#ifndef WS__DETAIL_H
+#define WS__DETAIL_H
+
+/* The size of such a buffer, the NUL included. */
+#define WS__DETAIL_SIZE 160
+
+#ifdef __GNUC__
+#define WS__PRINTF_LIKE(format_at, first_at) \
+  __attribute__((format(printf, format_at, first_at)))
+#else
+#define WS__PRINTF_LIKE(format_at, first_at)
+#endif
+
+/* Writes a detail of at most WS__DETAIL_SIZE - 1 bytes; what is longer is cut.
+ * Bytes that are not printable ASCII become '?', for a part of it may come from
+ * the peer and all of it may end up in a log or on a terminal (A-44). `detail`
+ * may be NULL, and may not be one of the arguments. */
+void ws__detail_set(char *detail, const char *format, ...)
+    WS__PRINTF_LIKE(2, 3);
+
+#endif
