@@ -83,6 +83,37 @@ static void sizes_that_cannot_be_are_refused_before_any_sum(void **state) {
   ws__buf_free(&buf, &alloc.allocator);
 }
 
+/* Gives out any size, and notes it; there is nothing behind it. */
+static void *note_size(void *ctx, void *ptr, size_t old_size, size_t new_size) {
+  (void)ptr;
+  (void)old_size;
+  *(size_t *)ctx = new_size;
+  return ctx;
+}
+
+/* A-03: where an allocator gives more than half of the address space, as some
+ * do to 32-bit programs, lengths must still add up. */
+static void no_buffer_is_larger_than_half_of_the_address_space(void **state) {
+  (void)state;
+  size_t asked = 0;
+  const ws_allocator generous = {note_size, &asked};
+  uint8_t byte;
+  const size_t large = WS__BUF_MAX / 2 + 2;
+  ws__buf buf = {.data = &byte, .len = large, .cap = large};
+  assert_int_equal(ws__buf_reserve(&buf, &generous, 1), 0);
+  assert_true(asked == WS__BUF_MAX);
+  assert_true(buf.cap == WS__BUF_MAX);
+
+  buf.len = WS__BUF_MAX;
+  asked = 0;
+  assert_int_equal(ws__buf_reserve(&buf, &generous, 1), WS_ERR_NO_MEMORY);
+  assert_int_equal(ws__buf_reserve(&buf, &generous, SIZE_MAX),
+                   WS_ERR_NO_MEMORY);
+  assert_int_equal(ws__buf_resize(&buf, &generous, WS__BUF_MAX + 1),
+                   WS_ERR_NO_MEMORY);
+  assert_int_equal(asked, 0);
+}
+
 static void append_without_memory_changes_nothing(void **state) {
   (void)state;
   for (size_t n = 0;; n++) {
@@ -148,6 +179,7 @@ int main(void) {
       cmocka_unit_test(reserved_room_is_used_without_another_allocation),
       cmocka_unit_test(growth_doubles_and_holds_at_most_twice_the_content),
       cmocka_unit_test(sizes_that_cannot_be_are_refused_before_any_sum),
+      cmocka_unit_test(no_buffer_is_larger_than_half_of_the_address_space),
       cmocka_unit_test(append_without_memory_changes_nothing),
       cmocka_unit_test(the_default_allocator_is_malloc),
       cmocka_unit_test(a_failed_allocation_leaves_the_block),

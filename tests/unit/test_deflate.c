@@ -924,16 +924,14 @@ static void a_stream_that_could_not_be_made_can_be_made_later(void **state) {
   ws__deflate_free(d);
 }
 
-/* -- Huge
- * ----------------------------------------------------------------------------
- */
+/* -- Huge ------------------------------------------------------------------ */
 
-/* 4 GiB and some; more than zlib's counters hold. */
+/* A-07: 4 GiB and some, more than zlib's counters hold; with 32 bits half of
+ * what there can be. */
 static void a_source_over_4_gib_round_trips(void **state) {
   (void)state;
   const uint64_t huge = (UINT64_C(4) << 30) + 12345;
-  if (huge > SIZE_MAX) skip();
-  const size_t len = (size_t)huge;
+  const size_t len = huge <= SIZE_MAX ? (size_t)huge : SIZE_MAX / 2;
   /* Pages that are only read all lie on one page of zeros. */
   void *zeros = mmap(NULL, len, PROT_READ,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -156,7 +156,7 @@ typedef struct ws_conn_options {
   ws_compression compression;
   /* Messages shorter than this many bytes go uncompressed. Defaults to 1024. */
   uint32_t compression_threshold;
-  /* zlib's effort, 1 (fast) to 9 (small). Defaults to 1. */
+  /* zlib's effort, 1 (fast) to 9 (small). Defaults to 3. */
   uint8_t compression_level;
   /* zlib's memLevel, 1 to 9. Defaults to 5. */
   uint8_t compression_memory;

@@ -5,15 +5,17 @@
 
 int ws__buf_reserve(ws__buf *buf, const ws_allocator *allocator, size_t extra) {
   if (extra <= buf->cap - buf->len) return 0;
-  if (extra > SIZE_MAX / 2 - buf->len) return WS_ERR_NO_MEMORY;
+  if (extra > WS__BUF_MAX - buf->len) return WS_ERR_NO_MEMORY;
 
   const size_t need = buf->len + extra;
   size_t cap = buf->cap < WS__BUF_MIN ? WS__BUF_MIN : buf->cap * 2;
+  if (cap > WS__BUF_MAX) cap = WS__BUF_MAX;
   return ws__buf_resize(buf, allocator, cap < need ? need : cap);
 }
 
 int ws__buf_resize(ws__buf *buf, const ws_allocator *allocator, size_t cap) {
   assert(cap > 0 && cap >= buf->len);
+  if (cap > WS__BUF_MAX) return WS_ERR_NO_MEMORY;
   uint8_t *data = ws__realloc(allocator, buf->data, buf->cap, cap);
   if (data == NULL) return WS_ERR_NO_MEMORY;
   buf->data = data;

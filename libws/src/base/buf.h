@@ -10,6 +10,10 @@
 
 #define WS__BUF_MIN 256
 
+/* No buffer is larger: what lies in it can be counted by a ptrdiff_t, and two
+ * lengths can be added. */
+#define WS__BUF_MAX (SIZE_MAX / 2)
+
 typedef struct ws__buf {
   uint8_t *data;
   size_t len;
@@ -21,7 +25,8 @@ typedef struct ws__buf {
 int ws__buf_reserve(ws__buf *buf, const ws_allocator *allocator, size_t extra);
 
 /* Makes the buffer hold exactly `cap` bytes, at least what is in it and not 0.
- * Returns 0 or WS_ERR_NO_MEMORY, and then nothing has changed. */
+ * Returns 0 or WS_ERR_NO_MEMORY, also above WS__BUF_MAX, and then nothing has
+ * changed. */
 int ws__buf_resize(ws__buf *buf, const ws_allocator *allocator, size_t cap);
 
 /* Appends `len` bytes. Returns 0 or WS_ERR_NO_MEMORY, and then nothing has

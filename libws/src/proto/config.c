@@ -44,7 +44,7 @@ static void fill_defaults(ws_conn_options *options, ws_role role) {
 
   DEFAULT(compression, is_server ? WS_COMPRESSION_OFF : WS_COMPRESSION_ON);
   DEFAULT(compression_threshold, 1024);
-  DEFAULT(compression_level, 1);
+  DEFAULT(compression_level, 3);
   DEFAULT(compression_memory, 5);
   DEFAULT(server_max_window_bits, 12);
   DEFAULT(client_max_window_bits, 12);

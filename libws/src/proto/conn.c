@@ -480,6 +480,7 @@ static bool pending_event(ws_conn *conn, ws_conn_event *event) {
 static bool input_step(ws_conn *conn, ws_conn_event *event) {
   if (conn->is_deaf || conn->is_paused) return false;
   if (!conn->is_established) return ws__opening_step(conn, event);
+  if (conn->input_len == 0 && !conn->is_in_payload) return false;
   return ws__receive_step(conn, event);
 }
 
@@ -487,13 +488,14 @@ bool ws_conn_next_event(ws_conn *conn, ws_conn_event *out_event) {
   if (conn->end != WS__END_NONE) return end_step(conn, out_event);
 
   ws__receive_release(conn);
-  if (conn->is_established) ws__opening_free(conn);
+  if (conn->is_established && conn->opening != NULL) ws__opening_free(conn);
   if (pending_event(conn, out_event) || input_step(conn, out_event)) {
     return true;
   }
   input_used(conn);
   if (conn->is_eof && !conn->is_paused) end_of_file(conn);
   time_step(conn);
+  if (conn->state == WS_STATE_OPEN) return false; /* It has not ended. */
   if (conn->is_eof && conn->is_paused && !conn->is_deaf) return false;
   return end_step(conn, out_event);
 }

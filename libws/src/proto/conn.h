@@ -8,8 +8,8 @@
  * What every file relies on:
  *   - `state` changes only in ws__conn_set_state(), forward.
  *   - Only ws__conn_fail() fails a connection; the first cause stays.
- *   - Input is a borrowed run of `input_len` bytes at `input`, consumed from the
- *     front by ws_conn_next_event() alone.
+ *   - Input is a borrowed run of `input_len` bytes at `input`, consumed from
+ * the front by ws_conn_next_event() alone.
  *   - After `is_deaf` is set no input is looked at any more.
  *   - An idle open connection holds nothing beside this struct but what the
  *     negotiation left it (names, deflate windows). */
@@ -221,8 +221,14 @@ size_t ws__conn_names_size(const ws_conn *conn);
 /* Goes on with frames. Returns true if there is an event. */
 bool ws__receive_step(ws_conn *conn, ws_conn_event *out_event);
 
-/* Takes back what the last event pointed to. */
-void ws__receive_release(ws_conn *conn);
+/* Takes back what the last event pointed to. Mostly that was the input. */
+void ws__receive_take_back(ws_conn *conn);
+
+static inline void ws__receive_release(ws_conn *conn) {
+  if (conn->message != NULL || conn->control != NULL) {
+    ws__receive_take_back(conn);
+  }
+}
 
 void ws__message_free(ws_conn *conn);
 void ws__control_free(ws_conn *conn);

@@ -63,7 +63,7 @@ void ws__message_free(ws_conn *conn) {
 static int reserve_body(ws_conn *conn, size_t extra, uint64_t end) {
   ws__buf *body = &conn->message->body;
   if (extra <= body->cap - body->len) return 0;
-  if (extra > SIZE_MAX / 2 - body->len) return WS_ERR_NO_MEMORY;
+  if (extra > WS__BUF_MAX - body->len) return WS_ERR_NO_MEMORY;
 
   const size_t need = body->len + extra;
   size_t cap = WS__BUF_MIN;
@@ -176,13 +176,10 @@ static void unmask(ws_conn *conn, uint8_t *data, size_t len) {
   conn->mask_offset = (uint8_t)((conn->mask_offset + len) % 4);
 }
 
-/* Copies the next `len` bytes of payload, unmasked. */
+/* Copies the next `len` bytes of payload, unmasked. A client's key is zeros:
+ * the copy is then a plain one, and on some CPUs faster than memcpy(). */
 static void unmask_copy(ws_conn *conn, uint8_t *out, const uint8_t *data,
                         size_t len) {
-  if (!ws__conn_is_server(conn)) {
-    memcpy(out, data, len);
-    return;
-  }
   ws__mask_copy(out, data, len, conn->key, conn->mask_offset);
   conn->mask_offset = (uint8_t)((conn->mask_offset + len) % 4);
 }
@@ -540,7 +537,7 @@ bool ws__receive_step(ws_conn *conn, ws_conn_event *out_event) {
   return result == STEP_EVENT;
 }
 
-void ws__receive_release(ws_conn *conn) {
+void ws__receive_take_back(ws_conn *conn) {
   ws__message *message = conn->message;
   if (message != NULL && message->is_done) {
     ws__message_free(conn);

@@ -67,11 +67,7 @@ static int send_frame(ws_conn *conn, ws__opcode opcode, bool is_final,
   if (place == NULL) return WS_ERR_NO_MEMORY;
   uint8_t *body = place + ws__frame_write(place, opcode, is_final, has_rsv1,
                                           len, is_masked ? key : NULL);
-  if (is_masked) {
-    ws__mask_copy(body, data, len, key, 0);
-  } else if (len > 0) {
-    memcpy(body, data, len);
-  }
+  ws__mask_copy(body, data, len, key, 0); /* With a key of zeros, a copy. */
   commit(conn, head_size + len, payload);
   return 0;
 }
