@@ -38,6 +38,7 @@ typedef struct end {
   bool has_error;
   bool is_closed;
   bool has_request;  /* Server: a request waits for its answer. */
+  bool is_resting;   /* Pulls no more for now. */
   uint8_t *borrowed; /* What was fed last. */
   uint8_t lent[512];
   bool has_lent;
@@ -81,6 +82,13 @@ static uint64_t hash(uint64_t h, const uint8_t *data, size_t len) {
 
 /* -- Events ---------------------------------------------------------------- */
 
+/* The connection gets a copy of its own, and the bytes it had are freed. */
+static void keep_input(end *self) {
+  (void)ws_conn_keep_input(self->conn);
+  free(self->borrowed);
+  self->borrowed = NULL;
+}
+
 static void on_message(world *w, end *self, const ws_conn_event *event) {
   require(self->state == WS_STATE_OPEN, "messages come while OPEN");
   require(event->u.message.data != NULL, "data is never NULL");
@@ -101,7 +109,8 @@ static void on_message(world *w, end *self, const ws_conn_event *event) {
   if (what == 1) ws_conn_close(self->conn, 0, NULL, 0);
   if (what == 2) ws_conn_abort(self->conn, 0);
   if (what == 3) ws_conn_set_paused(self->conn, true);
-  if (what == 4) (void)ws_conn_keep_input(self->conn);
+  if (what == 4 || what == 5) keep_input(self);
+  if (what == 5) self->is_resting = true;
 }
 
 static void on_event(world *w, end *self, const ws_conn_event *event) {
@@ -148,11 +157,14 @@ static void check(end *self) {
   if (state == WS_STATE_CLOSED) require(!is_waiting, "no deadline at the end");
 }
 
+/* Takes all events, unless a handler wants to go on later. */
 static void pull(world *w, end *self) {
   ws_conn_event event;
+  self->is_resting = false;
   while (ws_conn_next_event(self->conn, &event)) {
     check(self);
     on_event(w, self, &event);
+    if (self->is_resting) return;
   }
   free(self->borrowed); /* It is given back now. */
   self->borrowed = NULL;
@@ -340,6 +352,7 @@ static void connect_client(end *client) {
 /* Lets everything that is on its way arrive, then ends both transports: there
  * must be a close event on each side. */
 static void wind_up(world *w) {
+  w->left = 0;
   w->client.alloc.fail_at = w->server.alloc.fail_at = SIZE_MAX;
   ws_conn_set_paused(w->client.conn, false);
   ws_conn_set_paused(w->server.conn, false);

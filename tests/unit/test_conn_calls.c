@@ -97,6 +97,24 @@ static void input_that_was_kept_can_be_added_to(void **state) {
   bench_free(&b);
 }
 
+/* The copy has been used up, though nobody has pulled in vain since. */
+static void input_can_be_kept_a_second_time(void **state) {
+  (void)state;
+  bench b = bench_open(WS_ROLE_CLIENT);
+  ws_conn_event event;
+  assert_int_equal(feed_only(&b, "\x81\x01x", 3), 0);
+  assert_int_equal(ws_conn_keep_input(b.d.conn), 0);
+  assert_true(ws_conn_next_event(b.d.conn, &event));
+  assert_memory_equal(event.u.message.data, "x", 1);
+  assert_int_equal(feed_only(&b, "\x81\x01y", 3), 0);
+  assert_int_equal(ws_conn_keep_input(b.d.conn), 0);
+  memset(b.input, 0, 3); /* It is ours again. */
+  assert_true(ws_conn_next_event(b.d.conn, &event));
+  assert_int_equal(event.type, WS_EVENT_MESSAGE);
+  assert_memory_equal(event.u.message.data, "y", 1);
+  bench_free(&b);
+}
+
 static void an_abort_forgets_the_input(void **state) {
   (void)state;
   bench b = bench_open(WS_ROLE_CLIENT);
@@ -331,6 +349,7 @@ int main(void) {
       cmocka_unit_test(a_close_frame_fed_before_eof_makes_a_clean_end),
       cmocka_unit_test(input_that_is_borrowed_must_be_used_first),
       cmocka_unit_test(input_that_was_kept_can_be_added_to),
+      cmocka_unit_test(input_can_be_kept_a_second_time),
       cmocka_unit_test(an_abort_forgets_the_input),
       cmocka_unit_test(a_deadline_does_not_overtake_input_that_is_here),
       cmocka_unit_test(empty_arguments_may_be_null),

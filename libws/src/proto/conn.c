@@ -70,7 +70,12 @@ static ws_side side_of(int err) {
   case WS_ERR_ABORTED:
   case WS_ERR_SEND_QUEUE_FULL: return WS_SIDE_LOCAL;
   case WS_ERR_UNEXPECTED_EOF:
-  case WS_ERR_TRANSPORT: return WS_SIDE_TRANSPORT;
+  case WS_ERR_TRANSPORT:
+  case WS_ERR_RESOLVE:
+  case WS_ERR_CONNECT:
+  case WS_ERR_PROXY:
+  case WS_ERR_TLS:
+  case WS_ERR_CERTIFICATE: return WS_SIDE_TRANSPORT;
   default: return WS_SIDE_PEER;
   }
 }
@@ -91,6 +96,7 @@ static uint16_t close_code_of(int err) {
   case WS_ERR_SEND_QUEUE_FULL:
   case WS_ERR_UNEXPECTED_EOF:
   case WS_ERR_TRANSPORT:
+  case WS_ERR_TLS:
   case WS_ERR_PING_TIMEOUT:
   case WS_ERR_SEND_TIMEOUT:
   case WS_ERR_CLOSE_TIMEOUT: return 0;
@@ -327,6 +333,7 @@ static void note_input(ws_conn *conn, size_t len) {
 int ws_conn_feed(ws_conn *conn, uint8_t *data, size_t len) {
   if (conn->input_len > 0 && conn->kept == NULL) return WS_ERR_INVALID_STATE;
   ws__receive_release(conn);
+  if (conn->input_len == 0) free_kept(conn);
   conn->bytes_received += len;
   if (len == 0 || conn->is_deaf || conn->is_eof) return 0;
 

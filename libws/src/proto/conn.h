@@ -174,9 +174,8 @@ void ws__conn_set_state(ws_conn *conn, ws_state state);
 
 /* Fails the connection (RFC 6455 7.1.7): tells the peer if there is a way to,
  * stops listening, and lets the error and close events follow. Only the first
- * call counts. `message` is static and says more than ws_strerror(), or NULL.
- */
-void ws__conn_fail(ws_conn *conn, int err, const char *message);
+ * call counts. `detail` is static and says more than ws_strerror(), or NULL. */
+void ws__conn_fail(ws_conn *conn, int err, const char *detail);
 
 /* Drops the input and looks at no more of it. */
 void ws__conn_stop_listening(ws_conn *conn);
