@@ -110,7 +110,7 @@ WS_API const char *ws_version(void);
 
 typedef enum ws_err {
   WS_OK = 0,
-#define WS_ERR_ENUM(name, number, text) WS_ERR_##name = number,
+#define WS_ERR_ENUM(name, number, text) WS_ERR_##name = (number),
   WS_ERR_MAP(WS_ERR_ENUM)
 #undef WS_ERR_ENUM
 } ws_err;

@@ -18,7 +18,7 @@
 
 /* getaddrinfo() keeps DNS answers and the buffers of its plug-ins on the stack.
  * Of this, only what is used costs memory. */
-#define THREAD_STACK (512 * 1024)
+#define THREAD_STACK ((size_t)512 * 1024)
 
 /* From malloc. Lives as long as the resolver or a thread. */
 typedef struct hub {

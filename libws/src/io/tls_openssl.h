@@ -13,6 +13,7 @@
 
 #include <pthread.h>
 
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 
 /* A host name's longest form (RFC 1035 2.3.4), or an address, with the NUL. */
@@ -31,8 +32,13 @@ void ws__openssl_describe_errno(int error, char *text);
  * queue, empties it and returns the code. */
 int ws__openssl_give_up(char *detail, const char *what);
 
-/* Empties the queue and returns WS_ERR_NO_MEMORY. */
-int ws__openssl_no_memory(char *detail);
+/* Empties the queue and returns WS_ERR_NO_MEMORY. Here, so that whoever checks
+ * one file alone sees that it never returns 0. */
+static inline int ws__openssl_no_memory(char *detail) {
+  ERR_clear_error();
+  ws__detail_set(detail, "%s", ws_strerror(WS_ERR_NO_MEMORY));
+  return WS_ERR_NO_MEMORY;
+}
 
 /* -- PEM and stores -------------------------------------------------------- */
 

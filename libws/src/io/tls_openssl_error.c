@@ -64,9 +64,3 @@ int ws__openssl_give_up(char *detail, const char *what) {
   ws__detail_set(detail, "%s: %s", what, text);
   return WS_ERR_TLS;
 }
-
-int ws__openssl_no_memory(char *detail) {
-  ERR_clear_error();
-  ws__detail_set(detail, "%s", ws_strerror(WS_ERR_NO_MEMORY));
-  return WS_ERR_NO_MEMORY;
-}

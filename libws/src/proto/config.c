@@ -6,7 +6,7 @@
 #define MAX_TIMEOUT INT32_MAX
 
 #define KIB 1024u
-#define MIB (1024u * KIB)
+#define MIB (UINT64_C(1024) * KIB)
 
 void ws_conn_options_init(ws_conn_options *options) {
   *options = (ws_conn_options){.size = sizeof(*options)};

@@ -9,10 +9,10 @@
 #include "proto/mask.h"
 
 /* The most that is inflated in one go. */
-#define INFLATE_STEP (16 * 1024)
+#define INFLATE_STEP ((size_t)16 * 1024)
 
 /* Reading straight into a message pays from this many bytes. */
-#define DIRECT_READ_MIN (16 * 1024)
+#define DIRECT_READ_MIN ((size_t)16 * 1024)
 
 static const uint8_t nothing[1];
 
@@ -268,7 +268,7 @@ static step close_received(ws_conn *conn, const uint8_t *data, size_t len) {
   int err = check_close_body(data, len);
   if (err != 0) return fail(conn, err);
 
-  const uint16_t code = len == 0 ? 0 : (uint16_t)(data[0] << 8 | data[1]);
+  const uint16_t code = (uint16_t)(len == 0 ? 0 : data[0] << 8 | data[1]);
   const char *reason = len == 0 ? "" : (const char *)data + 2;
   const size_t reason_len = len == 0 ? 0 : len - 2;
 

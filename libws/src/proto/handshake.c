@@ -175,12 +175,12 @@ static int check_url(const ws_url *url, const char **reason) {
 static int check_protocols(const char *const *protocols, size_t count,
                            const char **reason) {
   for (size_t i = 0; i < count; i++) {
-    const size_t len = protocols[i] != NULL ? strlen(protocols[i]) : 0;
-    if (!ws__http_is_token(protocols[i], len)) {
+    const char *const name = protocols[i];
+    if (name == NULL || !ws__http_is_token(name, strlen(name))) {
       return fail(WS_ERR_SYNTAX, "a subprotocol is not a token", reason);
     }
     for (size_t j = 0; j < i; j++) {
-      if (ws__http_equal(protocols[i], len, protocols[j],
+      if (ws__http_equal(name, strlen(name), protocols[j],
                          strlen(protocols[j]))) {
         return fail(WS_ERR_SYNTAX, "a subprotocol is repeated", reason);
       }

@@ -37,7 +37,7 @@ static uint32_t mix(unsigned round, uint32_t b, uint32_t c, uint32_t d) {
 /* FIPS 180-4 section 6.1.2. */
 static void add_block(uint32_t state[STATE_WORDS], const uint8_t *block) {
   uint32_t w[ROUNDS];
-  for (unsigned t = 0; t < 16; t++)
+  for (size_t t = 0; t < 16; t++)
     w[t] = load_be32(block + 4 * t);
   for (unsigned t = 16; t < ROUNDS; t++) {
     w[t] = rotate_left(w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16], 1);
@@ -79,7 +79,7 @@ void ws__sha1(const void *data, size_t len, uint8_t out_digest[WS__SHA1_SIZE]) {
   add_block(state, tail);
   if (tail_size > BLOCK_SIZE) add_block(state, tail + BLOCK_SIZE);
 
-  for (unsigned i = 0; i < STATE_WORDS; i++) {
+  for (size_t i = 0; i < STATE_WORDS; i++) {
     store_be32(out_digest + 4 * i, state[i]);
   }
 }

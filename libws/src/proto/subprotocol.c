@@ -112,6 +112,8 @@ int ws__subprotocols_read(ws__subprotocols *list, const ws__http_head *head,
   if (make_room(list, head, allocator, &text) != 0) {
     return fail(WS_ERR_NO_MEMORY, "out of memory for subprotocols", reason);
   }
+  if (text == NULL) return 0; /* No such header. */
+
   const ws_header *header = NULL;
   while ((header = ws__http_next(head, PROTOCOL, header)) != NULL) {
     if (!take_names(list, header, &text)) {
@@ -119,8 +121,6 @@ int ws__subprotocols_read(ws__subprotocols *list, const ws__http_head *head,
       return fail(WS_ERR_INVALID_SUBPROTOCOL, "malformed " PROTOCOL, reason);
     }
   }
-  if (list->count == 0) return 0;
-
   const char **const sorted = list->names + list->count;
   memcpy(sorted, list->names, list->count * sizeof(*sorted));
   if (has_duplicate(sorted, list->count)) {

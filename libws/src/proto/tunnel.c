@@ -201,7 +201,7 @@ static int write_socks(ws__tunnel *t, const ws__proxy *proxy, const char *host,
   t->can_log_in = proxy->user != NULL;
   put_greeting(&w, t->can_log_in);
   t->ready = t->out.len;
-  if (t->can_log_in) put_login(&w, proxy);
+  if (proxy->user != NULL) put_login(&w, proxy);
   t->request_at = t->out.len;
   put_request(&w, host, ip, port);
   t->stage = STAGE_METHOD;
