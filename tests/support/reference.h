@@ -16,8 +16,8 @@
 void reference_decode(const uint8_t *data, size_t len, bool is_server,
                       uint64_t max_message, transcript *log);
 
-/* Brings the log of a driver into these words: leaves of an error its close code
- * alone, "event error 1002" of "event error NAME 1002 peer". */
+/* Brings the log of a driver into these words: leaves of an error its close
+ * code alone, "event error 1002" of "event error NAME 1002 peer". */
 void reference_shorten(const char *log, transcript *out);
 
 #endif

@@ -152,7 +152,9 @@ static void malformed_texts_are_refused(void **state) {
  */
 static void only_24_characters_make_16_bytes(void **state) {
   (void)state;
-  enum { MAX_LEN = 4096 };
+  enum {
+    MAX_LEN = 4096
+  };
   char text[MAX_LEN];
   memset(text, 'A', sizeof(text));
   for (size_t len = 0; len <= MAX_LEN; len++) {

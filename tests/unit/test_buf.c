@@ -48,7 +48,9 @@ static void reserved_room_is_used_without_another_allocation(void **state) {
 
 static void growth_doubles_and_holds_at_most_twice_the_content(void **state) {
   (void)state;
-  enum { BYTES = 100000 };
+  enum {
+    BYTES = 100000
+  };
   test_alloc alloc;
   test_alloc_init(&alloc);
   ws__buf buf = {0};

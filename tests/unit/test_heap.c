@@ -36,7 +36,9 @@ static void nodes_come_out_in_order_of_their_keys(void **state) {
   (void)state;
   static const uint64_t keys[] = {5, UINT64_MAX, 0, 7, 7, 1, 3, UINT64_MAX};
   static const uint64_t sorted[] = {0, 1, 3, 5, 7, 7, UINT64_MAX, UINT64_MAX};
-  enum { COUNT = sizeof(keys) / sizeof(keys[0]) };
+  enum {
+    COUNT = sizeof(keys) / sizeof(keys[0])
+  };
   ws__heap heap = {0};
   ws__heap_node nodes[COUNT] = {0};
   for (size_t i = 0; i < COUNT; i++) {
@@ -66,7 +68,10 @@ static uint32_t next_random(uint32_t *seed) {
 
 static void random_calls_agree_with_a_search(void **state) {
   (void)state;
-  enum { TIMERS = 100, STEPS = 50000 };
+  enum {
+    TIMERS = 100,
+    STEPS = 50000
+  };
   test_alloc alloc;
   test_alloc_init(&alloc);
   ws__heap heap = {0};
@@ -111,7 +116,9 @@ static void random_calls_agree_with_a_search(void **state) {
 
 static void insert_without_memory_changes_nothing(void **state) {
   (void)state;
-  enum { NODES = 100 };
+  enum {
+    NODES = 100
+  };
   for (size_t n = 0;; n++) {
     test_alloc alloc;
     test_alloc_init(&alloc);

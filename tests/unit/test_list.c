@@ -71,7 +71,10 @@ static void an_element_leaves_from_any_place_and_can_come_back(void **state) {
 
 static void random_calls_agree_with_an_array(void **state) {
   (void)state;
-  enum { ITEMS = 12, STEPS = 20000 };
+  enum {
+    ITEMS = 12,
+    STEPS = 20000
+  };
   ws__list list;
   ws__list_init(&list);
   item items[ITEMS];

@@ -66,7 +66,9 @@ static void lengths_around_the_padding(void **state) {
  * messages of 0 to 200 bytes whose byte i is 7 * i + length. */
 static void every_length_up_to_200(void **state) {
   (void)state;
-  enum { LENGTHS = 201 };
+  enum {
+    LENGTHS = 201
+  };
   uint8_t digests[LENGTHS * WS__SHA1_SIZE];
   for (size_t len = 0; len < LENGTHS; len++) {
     uint8_t *data = malloc(len + (len == 0));

@@ -13,7 +13,11 @@
 
 /* -- The slow reference ---------------------------------------------------- */
 
-typedef enum { BAD, UNFINISHED, COMPLETE } verdict;
+typedef enum {
+  BAD,
+  UNFINISHED,
+  COMPLETE
+} verdict;
 
 /* RFC 3629 section 4, one entry for each alternative: what each octet of a
  * character may be. */
