@@ -7,7 +7,7 @@ Usage: tools/test.sh [--quick] [--help]
 
 Installs what is missing (Debian and Ubuntu, as root or through sudo, by apt),
 then builds and runs all tests:
-  - the layers check of the C sources,
+  - layout and layers of the C sources (tools/lint.sh --quick),
   - gcc, Release: all C tests, and the corpora of the fuzzers,
   - clang, Debug, address and undefined-behaviour sanitizers: the same tests,
   - the installed package, used through pkg-config and CMake.
@@ -56,6 +56,7 @@ missing_packages() {
   command -v gcc >/dev/null || echo gcc libc6-dev
   command -v g++ >/dev/null || echo g++
   command -v clang >/dev/null || echo clang
+  command -v clang-format >/dev/null || echo clang-format
   command -v llvm-symbolizer >/dev/null || echo llvm # Names in clang's reports.
   command -v pkg-config >/dev/null || echo pkg-config
   has_library cmocka || echo libcmocka-dev
@@ -167,8 +168,8 @@ c_tests() {
 
 # -- The steps -------------------------------------------------------------------
 
-layers() {
-  check layers 60 python3 tools/check_layers.py
+lint() {
+  check lint 60 tools/lint.sh --quick
   check layers-self-test 60 python3 tools/check_layers.py --self-test
 }
 
@@ -203,7 +204,7 @@ main() {
   flock -w 3600 9 || give_up "Another run holds $out/lock."
 
   install_missing
-  for step in layers gcc_release clang_sanitizers package; do
+  for step in lint gcc_release clang_sanitizers package; do
     echo "== $step"
     "$step"
   done

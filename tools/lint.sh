@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Reads the C sources without running them. Changes nothing but build/lint.
+usage() {
+  cat <<'END'
+Usage: tools/lint.sh [--quick] [--help]
+
+Checks that
+  - clang-format would leave every C file as it is (only version 14 is asked:
+    others differ in details),
+  - the sources include one another in one direction only,
+  - clang-tidy finds nothing in libws/src (.clang-tidy; takes a minute or two).
+
+  --quick  leaves out clang-tidy.
+
+The exit status is 0 if nothing was found.
+END
+}
+
+set -u -o pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+
+is_quick=
+while [ $# -gt 0 ]; do
+  case $1 in
+  --quick) is_quick=yes ;;
+  --help | -h) usage; exit 0 ;;
+  *) usage >&2; exit 2 ;;
+  esac
+  shift
+done
+
+readonly format_version=14
+
+check_layout() {
+  if ! clang-format --version | grep -q "version $format_version\."; then
+    echo "layout not checked: there is no clang-format $format_version"
+    return 0
+  fi
+  find libws tests fuzz bench -name '*.[ch]' -print0 |
+    xargs -0 clang-format --dry-run -Werror
+}
+
+# One file at a time: what clang-tidy says must not depend on its neighbours.
+check_code() {
+  CC=clang cmake -S . -B build/lint -DCMAKE_EXPORT_COMPILE_COMMANDS=ON >/dev/null &&
+    sed 's,^,libws/src/,' libws/sources.txt |
+    xargs -n 1 -P "$(nproc)" clang-tidy -p build/lint --quiet
+}
+
+status=0
+check_layout || status=1
+python3 tools/check_layers.py || status=1
+[ -n "$is_quick" ] || check_code || status=1
+exit $status
