@@ -933,7 +933,7 @@ static bool do_everything(const ws__addr *wanted) {
   ws__addr addr, peer;
   size_t len;
   bool is_listener;
-  char data[4];
+  char data[4] = {0};
   char detail[WS__DETAIL_SIZE];
   struct iovec slice = {data, sizeof(data)};
   const ws__listen_options options = {.reuse_port = true, .unix_mode = 0600};
