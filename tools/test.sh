@@ -9,7 +9,8 @@ Installs what is missing (Debian and Ubuntu, as root or through sudo, by apt),
 then builds and runs all tests:
   - layout and layers of the C sources (tools/lint.sh --quick),
   - gcc, Release: all C tests, and the corpora of the fuzzers,
-  - clang, Debug, address and undefined-behaviour sanitizers: the same tests,
+  - gcc and clang, Debug, address and undefined-behaviour sanitizers: the same
+    tests,
   - the installed package, used through pkg-config and CMake.
 
   --quick  leaves out the C test programs labelled `slow`, which try every value
@@ -177,13 +178,17 @@ gcc_release() {
   CC=gcc c_tests gcc-release . -DCMAKE_BUILD_TYPE=Release -DWS_WERROR=ON
 }
 
-clang_sanitizers() {
+# sanitizers COMPILER
+sanitizers() {
   # -O1: with no optimisation the tests that try every value take minutes.
   export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
-  CC=clang c_tests clang-sanitizers . -DCMAKE_BUILD_TYPE=Debug -DWS_WERROR=ON \
+  CC=$1 c_tests "$1-sanitizers" . -DCMAKE_BUILD_TYPE=Debug -DWS_WERROR=ON \
     -DCMAKE_C_FLAGS_DEBUG="-O1 -g" -DWS_SANITIZE=address,undefined
   unset ASAN_OPTIONS UBSAN_OPTIONS
 }
+
+gcc_sanitizers() { sanitizers gcc; }
+clang_sanitizers() { sanitizers clang; }
 
 # Installs what gcc_release built and uses it from outside of the tree.
 package() {
@@ -204,7 +209,7 @@ main() {
   flock -w 3600 9 || give_up "Another run holds $out/lock."
 
   install_missing
-  for step in lint gcc_release clang_sanitizers package; do
+  for step in lint gcc_release gcc_sanitizers clang_sanitizers package; do
     echo "== $step"
     "$step"
   done

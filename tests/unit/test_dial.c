@@ -430,7 +430,7 @@ static void only_so_many_attempts_run_at_once(void **state) {
   make_dead(&dead, "0.0.0.0");
   ws__addr addrs[COUNT];
   for (int i = 0; i < COUNT; i++) {
-    char host[16];
+    char host[32];
     snprintf(host, sizeof(host), "127.0.0.%d", i + 1);
     addrs[i] = ip(host, ws__addr_port(&dead.addr));
   }
