@@ -125,10 +125,45 @@ static int begin_data_frame(ws_conn *conn, const ws__frame *frame) {
   return err;
 }
 
-static step begin_frame(ws_conn *conn, const ws__frame *frame) {
+static step message_event(ws_conn *conn, ws_conn_event *event,
+                          ws_message_type type, const uint8_t *data, size_t len,
+                          bool is_first, bool is_last) {
+  event->type = WS_EVENT_MESSAGE;
+  event->u.message.type = type;
+  event->u.message.data = len > 0 ? data : nothing;
+  event->u.message.len = len;
+  event->u.message.is_first = is_first;
+  event->u.message.is_last = is_last;
+  if (is_last) {
+    conn->messages_received++;
+    conn->was_busy = false;
+  }
+  return STEP_EVENT;
+}
+
+/* A message that lies whole in the input is handed out where it lies. */
+static step whole_message(ws_conn *conn, const ws__frame *frame,
+                          ws_conn_event *event) {
+  uint8_t *data = conn->input;
+  const size_t len = (size_t)frame->len;
+  const ws_message_type type = (ws_message_type)frame->opcode;
+
+  if (ws__conn_is_server(conn)) ws__mask(data, len, frame->key, 0);
+  ws__conn_use_input(conn, len);
+  if (type == WS_TEXT && !ws__utf8_is_valid(data, len)) {
+    return fail(conn, WS_ERR_INVALID_UTF8);
+  }
+  return message_event(conn, event, type, data, len, true, true);
+}
+
+static step begin_frame(ws_conn *conn, const ws__frame *frame,
+                        ws_conn_event *event) {
   if (!ws__opcode_is_control(frame->opcode)) {
     const int err = begin_data_frame(conn, frame);
     if (err != 0) return fail(conn, err);
+    if (conn->message == NULL && !is_discarding(conn)) {
+      return whole_message(conn, frame, event);
+    }
   }
   conn->is_in_payload = true;
   conn->is_final = frame->is_final;
@@ -140,7 +175,7 @@ static step begin_frame(ws_conn *conn, const ws__frame *frame) {
 }
 
 /* Reads the head of a frame where it lies, or through `head` if it is cut. */
-static step head_step(ws_conn *conn) {
+static step head_step(ws_conn *conn, ws_conn_event *event) {
   if (conn->input_len == 0) return STEP_STARVED;
 
   const size_t had = conn->head_len;
@@ -166,7 +201,7 @@ static step head_step(ws_conn *conn) {
   }
   conn->head_len = 0;
   ws__conn_use_input(conn, size - had);
-  return begin_frame(conn, &frame);
+  return begin_frame(conn, &frame, event);
 }
 
 /* Unmasks the next `len` bytes of payload in place. */
@@ -325,37 +360,6 @@ static step control_step(ws_conn *conn, ws_conn_event *event) {
 }
 
 /* -- Data frames ----------------------------------------------------------- */
-
-static step message_event(ws_conn *conn, ws_conn_event *event,
-                          ws_message_type type, const uint8_t *data, size_t len,
-                          bool is_first, bool is_last) {
-  event->type = WS_EVENT_MESSAGE;
-  event->u.message.type = type;
-  event->u.message.data = len > 0 ? data : nothing;
-  event->u.message.len = len;
-  event->u.message.is_first = is_first;
-  event->u.message.is_last = is_last;
-  if (is_last) {
-    conn->messages_received++;
-    conn->was_busy = false;
-  }
-  return STEP_EVENT;
-}
-
-/* A message that lies whole in the input. */
-static step whole_step(ws_conn *conn, ws_conn_event *event) {
-  uint8_t *data = conn->input;
-  const size_t len = (size_t)conn->frame_left;
-  const ws_message_type type = (ws_message_type)conn->opcode;
-
-  unmask(conn, data, len);
-  use_payload(conn, len);
-  conn->is_in_payload = false;
-  if (type == WS_TEXT && !ws__utf8_is_valid(data, len)) {
-    return fail(conn, WS_ERR_INVALID_UTF8);
-  }
-  return message_event(conn, event, type, data, len, true, true);
-}
 
 static step discard_step(ws_conn *conn) {
   ws__message *message = conn->message;
@@ -522,7 +526,6 @@ static step inflate_step(ws_conn *conn, ws_conn_event *event) {
 static step payload_step(ws_conn *conn, ws_conn_event *event) {
   if (ws__opcode_is_control(conn->opcode)) return control_step(conn, event);
   if (is_discarding(conn)) return discard_step(conn);
-  if (conn->message == NULL) return whole_step(conn, event);
   if (conn->message->is_compressed) return inflate_step(conn, event);
   if (conn->message->is_streaming) return stream_step(conn, event);
   return collect_step(conn, event);
@@ -531,8 +534,8 @@ static step payload_step(ws_conn *conn, ws_conn_event *event) {
 bool ws__receive_step(ws_conn *conn, ws_conn_event *out_event) {
   step result = STEP_ON;
   while (result == STEP_ON && !conn->is_deaf) {
-    result =
-        conn->is_in_payload ? payload_step(conn, out_event) : head_step(conn);
+    result = conn->is_in_payload ? payload_step(conn, out_event)
+                                 : head_step(conn, out_event);
   }
   return result == STEP_EVENT;
 }
