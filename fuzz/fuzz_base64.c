@@ -2,14 +2,15 @@
  * is encoded comes back, and what is decoded has no other spelling. */
 #include "proto/base64.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "budget.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void *allocate(size_t size) {
   void *block = malloc(size + (size == 0));
-  if (block == NULL) abort();
+  require(block != NULL, "memory for the fuzzer");
   return block;
 }
 
@@ -20,9 +21,10 @@ static void check_round_trip(const uint8_t *data, size_t size) {
 
   uint8_t *decoded = allocate(text_len / 4 * 3);
   size_t decoded_len;
-  if (!ws__base64_decode(text, text_len, decoded, &decoded_len)) abort();
-  if (decoded_len != size) abort();
-  if (size > 0 && memcmp(decoded, data, size) != 0) abort();
+  require(ws__base64_decode(text, text_len, decoded, &decoded_len),
+          "what was encoded can be decoded");
+  require(decoded_len == size, "it comes back whole");
+  require(size == 0 || memcmp(decoded, data, size) == 0, "it comes back");
   free(decoded);
   free(text);
 }
@@ -31,17 +33,21 @@ static void check_one_spelling(const char *text, size_t text_len) {
   uint8_t *decoded = allocate(text_len / 4 * 3);
   size_t len;
   if (ws__base64_decode(text, text_len, decoded, &len)) {
-    if (WS__BASE64_SIZE(len) != text_len) abort();
+    require(WS__BASE64_SIZE(len) == text_len, "the length is the only one");
     char *again = allocate(text_len);
     ws__base64_encode(decoded, len, again);
-    if (text_len > 0 && memcmp(again, text, text_len) != 0) abort();
+    require(text_len == 0 || memcmp(again, text, text_len) == 0,
+            "there is no other spelling");
     free(again);
   }
   free(decoded);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  budget b;
+  budget_begin(&b);
   check_round_trip(data, size);
   check_one_spelling((const char *)data, size);
+  budget_end(&b, size, 0, 0); /* It asks for no memory. */
   return 0;
 }

@@ -1,6 +1,6 @@
 /* Parses any bytes as a URL. What comes out parses to itself, holds together,
  * cannot break a request (A-38), and the memory stays in proportion. */
-#include "test_alloc.h"
+#include "budget.h"
 #include "ws/url.h"
 
 #include <stdio.h>
@@ -13,12 +13,6 @@
 #define HEAP_BASE     2048
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool is_true, const char *what) {
-  if (is_true) return;
-  fprintf(stderr, "broken: %s\n", what);
-  abort();
-}
 
 static bool is_printable(const char *text) {
   for (; *text != '\0'; text++) {
@@ -84,13 +78,12 @@ static void check_idempotence(const ws_url *url) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  test_alloc alloc;
-  test_alloc_init(&alloc);
+  budget b;
+  budget_begin(&b);
   ws_url *url = NULL;
   const char *reason = NULL;
   const int err =
-      ws_url_parse((const char *)data, size, &alloc.allocator, &url, &reason);
-  require(alloc.peak <= HEAP_BASE + HEAP_PER_BYTE * size, "heap budget");
+      ws_url_parse((const char *)data, size, &b.alloc.allocator, &url, &reason);
   if (err == 0) {
     check_request_parts(url);
     if (url->unix_path == NULL) check_composition(url);
@@ -100,6 +93,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     require(reason != NULL && reason[0] != '\0', "reason");
   }
   ws_url_free(url);
-  require(alloc.held == 0, "all is freed");
+  budget_end(&b, size, HEAP_BASE, HEAP_PER_BYTE);
   return 0;
 }

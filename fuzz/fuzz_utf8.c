@@ -1,8 +1,8 @@
 /* fuzz_utf8.c - the check of UTF-8: kernels against each other and against the
  * byte-at-a-time state machine, the whole against the text cut in pieces. */
-#include <stdlib.h>
 #include <string.h>
 
+#include "budget.h"
 #include "proto/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define PAD_SIZE WS__UTF8_KERNEL_MIN
 
 static void check(bool claim) {
-  if (!claim) abort();
+  require(claim, "all ways to check agree");
 }
 
 /* The verdict of the state machine alone: pieces of one byte never reach a
@@ -64,11 +64,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   const uint8_t *text = size > 0 ? data + 1 : data;
   const size_t len = size > 0 ? size - 1 : 0;
 
+  budget b;
+  budget_begin(&b);
   bool is_valid;
   const size_t good = judge_by_bytes(text, len, &is_valid);
   check(ws__utf8_is_valid(text, len) == is_valid);
   check_kernels(text, len, is_valid);
   check_pieces(text, len, len > 0 ? len : 1, good, is_valid);
   check_pieces(text, len, piece_size, good, is_valid);
+  budget_end(&b, size, 0, 0); /* It asks for no memory. */
   return 0;
 }
