@@ -109,6 +109,33 @@ static void a_message_that_arrives_whole_allocates_nothing(void **state) {
   for_each_role(check_whole_messages);
 }
 
+static void check_lost_output(ws_role role) {
+  bench b;
+  bench_init(&b);
+  bench_open(&b, role, (driver_mode){0});
+  ws_conn *conn = b.d.conn;
+  uint8_t buffer[256];
+  assert_int_equal(ws_conn_lend_output(conn, buffer, sizeof(buffer)), 0);
+  assert_int_equal(ws_conn_send_text(conn, "hello", 5), 0);
+  ws_conn_consume(conn, 1);
+  b.alloc.fail_at = b.alloc.calls;
+  assert_int_equal(ws_conn_reclaim_output(conn), WS_ERR_NO_MEMORY);
+  ws_slice slice;
+  assert_int_equal(ws_conn_output(conn, &slice, 1), 0);
+  driver_settle(&b.d);
+  assert_string_equal(transcript_text(&b.d.log),
+                      "event error NO_MEMORY 0 local\n"
+                      "event close 1006 unclean:\n");
+  assert_int_equal(b.d.out_len, 0);
+  bench_free(&b);
+}
+
+/* What follows a frame that was cut would be taken for its payload. */
+static void nothing_follows_a_frame_that_was_lost_in_part(void **state) {
+  (void)state;
+  for_each_role(check_lost_output);
+}
+
 static void check_small_fragments(ws_role role) {
   bench b;
   bench_init(&b);
@@ -658,6 +685,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(memory_follows_what_came_not_what_was_declared),
       cmocka_unit_test(a_message_that_arrives_whole_allocates_nothing),
+      cmocka_unit_test(nothing_follows_a_frame_that_was_lost_in_part),
       cmocka_unit_test(fragments_of_one_byte_cost_twice_their_payload),
       cmocka_unit_test(empty_fragments_cost_nothing),
       cmocka_unit_test(endless_continuations_end_at_the_limit),

@@ -544,7 +544,9 @@ int ws_conn_lend_output(ws_conn *conn, uint8_t *buffer, size_t len) {
 int ws_conn_reclaim_output(ws_conn *conn) {
   const int err = ws__output_reclaim(&conn->output, ws__conn_allocator(conn));
   if (err != 0) {
+    /* A frame may have left in part: no other can follow it. */
     conn->is_close_sent = false;
+    conn->is_cut = true;
     ws__conn_fail(conn, err, NULL);
   }
   return err;
