@@ -161,19 +161,20 @@ static ws_conn_config *make(ws_role role, const ws_conn_options *options) {
   return config;
 }
 
+bool ws__copy_sized(void *out, size_t out_size, const void *from, size_t size) {
+  if (size < sizeof(size) || size > out_size) return false;
+  memcpy(out, from, size);
+  return true;
+}
+
 int ws_conn_config_new(ws_role role, const ws_conn_options *options,
                        ws_conn_config **out_config, const char **out_reason) {
   ws_conn_options filled;
   ws_conn_options_init(&filled);
   const char *fault = NULL;
-  if (options != NULL) {
-    /* A caller built against another version may know fewer options. */
-    const size_t size = options->size;
-    if (size >= sizeof(size) && size <= sizeof(filled)) {
-      memcpy(&filled, options, size);
-    } else {
-      fault = "size: not set by ws_conn_options_init()";
-    }
+  if (options != NULL &&
+      !ws__copy_sized(&filled, filled.size, options, options->size)) {
+    fault = "size: not set by ws_conn_options_init()";
   }
   fill_defaults(&filled, role);
 

@@ -21,6 +21,11 @@ struct ws_conn_config {
   ws__server_rules rules; /* The deflate offer is the client's too. */
 };
 
+/* Copies a versioned struct of the caller over its defaults: one built against
+ * an older header knows fewer fields. Returns false for a `size` that no
+ * version has. */
+bool ws__copy_sized(void *out, size_t out_size, const void *from, size_t size);
+
 ws_conn_config *ws__config_ref(ws_conn_config *config);
 
 static inline const ws_allocator *

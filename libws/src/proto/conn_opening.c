@@ -102,15 +102,6 @@ static int misuse(int err, const char *reason, const char **out_reason) {
   return err;
 }
 
-/* Copies a versioned struct over its defaults: a caller built against an older
- * header knows fewer fields. Returns false for a size that cannot be. */
-static bool copy_sized(void *out, size_t out_size, const void *from,
-                       size_t size) {
-  if (size < sizeof(size) || size > out_size) return false;
-  memcpy(out, from, size);
-  return true;
-}
-
 /* Becomes OPEN with what was agreed. Returns 0 or WS_ERR_NO_MEMORY, and then
  * nothing has changed. */
 static int open_connection(ws_conn *conn, const char *protocol,
@@ -204,7 +195,7 @@ int ws_conn_connect(ws_conn *conn, const ws_conn_request *request,
   }
   ws_conn_request filled;
   ws_conn_request_init(&filled);
-  if (!copy_sized(&filled, filled.size, request, request->size)) {
+  if (!ws__copy_sized(&filled, filled.size, request, request->size)) {
     return misuse(WS_ERR_INVALID_ARGUMENT,
                   "size: not set by ws_conn_request_init()", out_reason);
   }
@@ -405,7 +396,7 @@ int ws_conn_accept(ws_conn *conn, const ws_conn_answer *answer,
   ws_conn_answer filled;
   ws_conn_answer_init(&filled);
   if (answer != NULL &&
-      !copy_sized(&filled, filled.size, answer, answer->size)) {
+      !ws__copy_sized(&filled, filled.size, answer, answer->size)) {
     return misuse(WS_ERR_INVALID_ARGUMENT,
                   "size: not set by ws_conn_answer_init()", out_reason);
   }
