@@ -20,14 +20,14 @@ enum {
   PORT = 443
 };
 
-ws__tls_identity tls_identity(const cert *c) {
-  return (ws__tls_identity){.certificate.text = c->certificate,
+ws_tls_identity tls_identity(const cert *c) {
+  return (ws_tls_identity){.certificate.text = c->certificate,
                             .key.text = c->key};
 }
 
 void tls_pair_init(tls_pair *pair, const ws_allocator *allocator,
-                   const ws__tls_client_options *client,
-                   const ws__tls_server_options *server) {
+                   const ws_tls_client_options *client,
+                   const ws_tls_server_options *server) {
   *pair = (tls_pair){.allocator = allocator, .client_fd = -1, .server_fd = -1};
   char detail[WS__DETAIL_SIZE] = "";
   if (ws__tls_client_context(allocator, client, &pair->client_context,

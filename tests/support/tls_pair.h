@@ -9,8 +9,8 @@
 
 typedef struct tls_pair {
   const ws_allocator *allocator;
-  ws__tls_context *client_context;
-  ws__tls_context *server_context;
+  ws_tls_context *client_context;
+  ws_tls_context *server_context;
   int client_fd;
   int server_fd;
   ws__tls *client;
@@ -20,12 +20,12 @@ typedef struct tls_pair {
 } tls_pair;
 
 /* A PEM text and its key as an identity. */
-ws__tls_identity tls_identity(const cert *c);
+ws_tls_identity tls_identity(const cert *c);
 
 /* Makes the contexts. */
 void tls_pair_init(tls_pair *pair, const ws_allocator *allocator,
-                   const ws__tls_client_options *client,
-                   const ws__tls_server_options *server);
+                   const ws_tls_client_options *client,
+                   const ws_tls_server_options *server);
 
 /* Makes a new connection to `host`, without a handshake. Ends the old one. */
 void tls_pair_connect(tls_pair *pair, const char *host);

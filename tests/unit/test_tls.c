@@ -238,9 +238,9 @@ static void the_first_failure_is_kept(void **state) {
 #ifndef WS_HAVE_OPENSSL
 static void a_build_without_tls_says_so(void **state) {
   (void)state;
-  static const ws__tls_client_options client;
-  static const ws__tls_server_options server;
-  ws__tls_context *context;
+  static const ws_tls_client_options client;
+  static const ws_tls_server_options server;
+  ws_tls_context *context;
   char detail[WS__DETAIL_SIZE] = "";
   assert_int_equal(
       ws__tls_client_context(&ws__malloc, &client, &context, detail),

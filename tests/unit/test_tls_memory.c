@@ -80,12 +80,12 @@ static int free_certificates(void **state) {
 }
 
 static void set_up(tls_pair *pair, const ws_allocator *allocator,
-                   ws__tls_version version) {
-  const ws__tls_identity identity = tls_identity(leaf);
-  const ws__tls_client_options client = {.ca.text = root->certificate,
-                                         .policy.max_version = version};
-  const ws__tls_server_options server = {.identities = &identity,
-                                         .identity_count = 1};
+                   ws_tls_version version) {
+  const ws_tls_identity identity = tls_identity(leaf);
+  const ws_tls_client_options client = {.ca.text = root->certificate,
+                                        .policy.max_version = version};
+  const ws_tls_server_options server = {.identities = &identity,
+                                        .identity_count = 1};
   tls_pair_init(pair, allocator, &client, &server);
 }
 
@@ -100,7 +100,7 @@ static void an_idle_connection_holds_at_most_16_kib(void **state) {
     MOST = 16 * 1024
   };
   static const char *const names[] = {"", "TLS 1.2", "TLS 1.3"};
-  for (ws__tls_version v = WS__TLS_VERSION_1_2; v <= WS__TLS_VERSION_1_3; v++) {
+  for (ws_tls_version v = WS_TLS_VERSION_1_2; v <= WS_TLS_VERSION_1_3; v++) {
     test_alloc a;
     test_alloc_init(&a);
     tls_pair context;
@@ -143,14 +143,14 @@ typedef struct ends {
 } ends;
 
 static int make_contexts(const ws_allocator *allocator, tls_pair *pair) {
-  const ws__tls_identity identity = tls_identity(leaf);
-  const ws__tls_client_options client = {.ca.text = root->certificate,
-                                         .identity = identity};
-  const ws__tls_server_options server = {.identities = &identity,
-                                         .identity_count = 1,
-                                         .client_auth =
-                                             WS__TLS_CLIENT_AUTH_OPTIONAL,
-                                         .client_ca.text = root->certificate};
+  const ws_tls_identity identity = tls_identity(leaf);
+  const ws_tls_client_options client = {.ca.text = root->certificate,
+                                        .identity = identity};
+  const ws_tls_server_options server = {.identities = &identity,
+                                        .identity_count = 1,
+                                        .client_auth =
+                                            WS_TLS_CLIENT_AUTH_OPTIONAL,
+                                        .client_ca.text = root->certificate};
   *pair = (tls_pair){.client_fd = -1, .server_fd = -1};
   int err =
       ws__tls_client_context(allocator, &client, &pair->client_context, NULL);
@@ -176,7 +176,7 @@ static void converse(ends *e) {
     if (ws__tls_handshake(e->tls[side]) != WS__TLS_OK) continue;
     size_t n;
     char buf[10];
-    ws__tls_info info;
+    ws_tls_info info;
     ws__tls_write(e->tls[side], &piece, 1, &n);
     ws__tls_get_info(e->tls[side], &info);
     ws__tls_shutdown(e->tls[side]);

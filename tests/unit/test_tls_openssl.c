@@ -98,17 +98,17 @@ static int free_certificates(void **state) {
   return 0;
 }
 
-static void set_up_version(tls_pair *pair, ws__tls_version version) {
-  const ws__tls_identity identity = tls_identity(leaf);
-  const ws__tls_client_options client = {.ca.text = root->certificate,
-                                         .policy.max_version = version};
-  const ws__tls_server_options server = {.identities = &identity,
-                                         .identity_count = 1};
+static void set_up_version(tls_pair *pair, ws_tls_version version) {
+  const ws_tls_identity identity = tls_identity(leaf);
+  const ws_tls_client_options client = {.ca.text = root->certificate,
+                                        .policy.max_version = version};
+  const ws_tls_server_options server = {.identities = &identity,
+                                        .identity_count = 1};
   tls_pair_init(pair, memory, &client, &server);
 }
 
 static void set_up(tls_pair *pair) {
-  set_up_version(pair, WS__TLS_VERSION_DEFAULT);
+  set_up_version(pair, WS_TLS_VERSION_DEFAULT);
 }
 
 static void set_up_open(tls_pair *pair) {
@@ -192,7 +192,7 @@ static void both_roles_shake_hands_and_know_of_each_other(void **state) {
   set_up_open(&pair);
   assert_carried(pair.client, pair.server, "to the server");
   assert_carried(pair.server, pair.client, "to the client");
-  ws__tls_info info;
+  ws_tls_info info;
   ws__tls_get_info(pair.client, &info);
   assert_string_equal(info.version, "TLSv1.3");
   assert_string_equal(info.cipher, "TLS_AES_256_GCM_SHA384");
@@ -213,7 +213,7 @@ static void both_roles_shake_hands_and_know_of_each_other(void **state) {
 
 static void single_bytes_and_interrupted_calls_change_nothing(void **state) {
   (void)state;
-  for (ws__tls_version v = WS__TLS_VERSION_1_2; v <= WS__TLS_VERSION_1_3; v++) {
+  for (ws_tls_version v = WS_TLS_VERSION_1_2; v <= WS_TLS_VERSION_1_3; v++) {
     tls_pair pair;
     set_up_version(&pair, v);
     net = (wire){.most = 1, .interrupts = true};
@@ -394,7 +394,7 @@ static void a_part_of_a_record_is_not_pending_for_ever(void **state) {
 /* A cut connection is told from one that has ended; both stay what they are. */
 static void an_end_is_told_from_a_cut(void **state) {
   (void)state;
-  for (ws__tls_version v = WS__TLS_VERSION_1_2; v <= WS__TLS_VERSION_1_3; v++) {
+  for (ws_tls_version v = WS_TLS_VERSION_1_2; v <= WS_TLS_VERSION_1_3; v++) {
     for (int is_clean = 0; is_clean < 2; is_clean++) {
       tls_pair pair;
       set_up_version(&pair, v);
@@ -597,7 +597,7 @@ static void an_end_waits_for_the_record_before_it(void **state) {
 static bool resumes(tls_pair *pair, const char *host) {
   tls_pair_open(pair, host);
   assert_carried(pair->server, pair->client, "tickets");
-  ws__tls_info client, server;
+  ws_tls_info client, server;
   ws__tls_get_info(pair->client, &client);
   ws__tls_get_info(pair->server, &server);
   assert_int_equal(client.is_resumed, server.is_resumed);
@@ -610,7 +610,7 @@ static bool resumes(tls_pair *pair, const char *host) {
 
 static void a_client_resumes_what_it_remembers_of_a_host(void **state) {
   (void)state;
-  for (ws__tls_version v = WS__TLS_VERSION_1_2; v <= WS__TLS_VERSION_1_3; v++) {
+  for (ws_tls_version v = WS_TLS_VERSION_1_2; v <= WS_TLS_VERSION_1_3; v++) {
     tls_pair pair;
     set_up_version(&pair, v);
     assert_false(resumes(&pair, HOST));
@@ -625,9 +625,9 @@ static void a_client_resumes_what_it_remembers_of_a_host(void **state) {
 static void a_ticket_of_tls_1_3_is_used_once(void **state) {
   (void)state;
   tls_pair pair;
-  set_up_version(&pair, WS__TLS_VERSION_1_3);
+  set_up_version(&pair, WS_TLS_VERSION_1_3);
   assert_false(resumes(&pair, HOST));
-  ws__tls_info info;
+  ws_tls_info info;
   tls_pair_open(&pair, HOST);
   ws__tls_get_info(pair.client, &info);
   assert_true(info.is_resumed);
@@ -643,7 +643,7 @@ static void a_client_remembers_64_hosts(void **state) {
     HOSTS = 65
   };
   tls_pair pair;
-  set_up_version(&pair, WS__TLS_VERSION_1_2);
+  set_up_version(&pair, WS_TLS_VERSION_1_2);
   for (int i = 0; i < HOSTS; i++) {
     char host[] = "x00." HOST;
     host[1] = (char)('A' + i % 26);
@@ -662,7 +662,7 @@ static void a_session_from_another_server_is_replaced(void **state) {
   set_up(&pair);
   set_up(&other);
   assert_false(resumes(&pair, HOST));
-  ws__tls_context *kept = pair.server_context;
+  ws_tls_context *kept = pair.server_context;
   pair.server_context = other.server_context;
   assert_false(resumes(&pair, HOST));
   assert_true(resumes(&pair, HOST));
@@ -697,7 +697,7 @@ static void a_peer_of_tls_1_1_is_refused(void **state) {
 static void a_peer_without_a_certificate_is_refused(void **state) {
   (void)state;
   tls_pair pair;
-  set_up_version(&pair, WS__TLS_VERSION_1_2);
+  set_up_version(&pair, WS_TLS_VERSION_1_2);
   tls_pair_connect(&pair, HOST);
   SSL *server = stranger(pair.server_fd, true, TLS1_2_VERSION);
   SSL_set_cipher_list(server, "aNULL:@SECLEVEL=0");
@@ -841,7 +841,7 @@ static void a_client_of_another_protocol_is_refused(void **state) {
     const ws__tls_status status = shake_with(ssl, pair.server);
     if (rows[i].is_fine) {
       assert_int_equal(status, WS__TLS_OK);
-      ws__tls_info info;
+      ws_tls_info info;
       ws__tls_get_info(pair.server, &info);
       assert_string_equal(info.protocol, rows[i].len > 0 ? "http/1.1" : "");
     } else {
@@ -899,7 +899,7 @@ static void a_context_serves_many_threads(void **state) {
   set_up(&shared);
   for (int i = 0; i < THREADS; i++)
     assert_int_equal(pthread_create(&threads[i], NULL, connect_often, NULL), 0);
-  const ws__tls_identity identity = tls_identity(leaf);
+  const ws_tls_identity identity = tls_identity(leaf);
   for (int i = 0; i < 20; i++) {
     assert_int_equal(ws__tls_reload(shared.server_context, &identity, 1, NULL),
                      0);

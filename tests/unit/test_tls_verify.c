@@ -44,10 +44,10 @@ static char *joined(const char *a, const char *b) {
 
 /* A pair whose client trusts `ca` and whose server shows `c`. */
 static void set_up(tls_pair *pair, const char *ca, const cert *c) {
-  const ws__tls_identity identity = tls_identity(c);
-  const ws__tls_client_options client = {.ca.text = ca};
-  const ws__tls_server_options server = {.identities = &identity,
-                                         .identity_count = 1};
+  const ws_tls_identity identity = tls_identity(c);
+  const ws_tls_client_options client = {.ca.text = ca};
+  const ws_tls_server_options server = {.identities = &identity,
+                                        .identity_count = 1};
   tls_pair_init(pair, &ws__malloc, &client, &server);
 }
 
@@ -343,10 +343,10 @@ static void only_the_option_called_insecure_takes_anything(void **state) {
   (void)state;
   cert *c = cert_new(
       &(cert_spec){.common_name = "leaf", .valid_from = -9, .valid_until = -1});
-  const ws__tls_identity identity = tls_identity(c);
-  const ws__tls_client_options client = {.insecure_no_verify = true};
-  const ws__tls_server_options server = {.identities = &identity,
-                                         .identity_count = 1};
+  const ws_tls_identity identity = tls_identity(c);
+  const ws_tls_client_options client = {.insecure_no_verify = true};
+  const ws_tls_server_options server = {.identities = &identity,
+                                        .identity_count = 1};
   tls_pair pair;
   tls_pair_init(&pair, &ws__malloc, &client, &server);
   tls_pair_open(&pair, HOST);
@@ -374,9 +374,9 @@ static void a_host_must_have_1_to_255_characters(void **state) {
 
 /* -- Stores ---------------------------------------------------------------- */
 
-static void assert_no_client(const ws__tls_client_options *options, int error,
+static void assert_no_client(const ws_tls_client_options *options, int error,
                              const char *detail) {
-  ws__tls_context *context;
+  ws_tls_context *context;
   char text[WS__DETAIL_SIZE] = "";
   assert_int_equal(ws__tls_client_context(&ws__malloc, options, &context, text),
                    error);
@@ -396,7 +396,7 @@ static void a_system_without_a_store_is_told_so(void **state) {
   (void)state;
   setenv("SSL_CERT_FILE", "/nonexistent/file", 1);
   setenv("SSL_CERT_DIR", "/nonexistent/one:/nonexistent/two", 1);
-  assert_no_client(&(ws__tls_client_options){0}, WS_ERR_TLS,
+  assert_no_client(&(ws_tls_client_options){0}, WS_ERR_TLS,
                    "no CA certificates on this system: nothing in "
                    "/nonexistent/one:/nonexistent/two");
 
@@ -406,11 +406,11 @@ static void a_system_without_a_store_is_told_so(void **state) {
   close(fd);
   write_file(path, root->certificate);
   setenv("SSL_CERT_FILE", path, 1);
-  const ws__tls_identity identity = tls_identity(leaf);
-  const ws__tls_server_options server = {.identities = &identity,
-                                         .identity_count = 1};
+  const ws_tls_identity identity = tls_identity(leaf);
+  const ws_tls_server_options server = {.identities = &identity,
+                                        .identity_count = 1};
   tls_pair pair;
-  tls_pair_init(&pair, &ws__malloc, &(ws__tls_client_options){0}, &server);
+  tls_pair_init(&pair, &ws__malloc, &(ws_tls_client_options){0}, &server);
   tls_pair_open(&pair, HOST);
   tls_pair_free(&pair);
   unlink(path);
@@ -429,21 +429,21 @@ static void certificates_may_lie_in_files_and_folders(void **state) {
   write_file(both, text);
 
   /* The key is looked for beside the certificate. */
-  const ws__tls_identity identity = {.certificate.file = both};
-  const ws__tls_client_options client = {.ca.file = ca};
-  const ws__tls_server_options server = {.identities = &identity,
-                                         .identity_count = 1};
+  const ws_tls_identity identity = {.certificate.file = both};
+  const ws_tls_client_options client = {.ca.file = ca};
+  const ws_tls_server_options server = {.identities = &identity,
+                                        .identity_count = 1};
   tls_pair pair;
   tls_pair_init(&pair, &ws__malloc, &client, &server);
   tls_pair_open(&pair, HOST);
   tls_pair_free(&pair);
 
-  assert_no_client(&(ws__tls_client_options){.ca_dir = dir}, WS_ERR_TLS,
+  assert_no_client(&(ws_tls_client_options){.ca_dir = dir}, WS_ERR_TLS,
                    "no CA certificates under hashed names");
   char *command = joined("openssl rehash ", dir);
   const int is_rehashed = system(command) == 0;
   if (is_rehashed) {
-    tls_pair_init(&pair, &ws__malloc, &(ws__tls_client_options){.ca_dir = dir},
+    tls_pair_init(&pair, &ws__malloc, &(ws_tls_client_options){.ca_dir = dir},
                   &server);
     tls_pair_open(&pair, HOST);
     tls_pair_free(&pair);
@@ -459,15 +459,15 @@ static void certificates_may_lie_in_files_and_folders(void **state) {
 
 static void what_is_wrong_with_a_store_is_said(void **state) {
   (void)state;
-  assert_no_client(&(ws__tls_client_options){.ca.file = "/nonexistent"},
+  assert_no_client(&(ws_tls_client_options){.ca.file = "/nonexistent"},
                    WS_ERR_TLS, "/nonexistent: No such file or directory");
-  assert_no_client(&(ws__tls_client_options){.ca.text = "nothing"}, WS_ERR_TLS,
+  assert_no_client(&(ws_tls_client_options){.ca.text = "nothing"}, WS_ERR_TLS,
                    "PEM text: no certificate in it");
-  assert_no_client(&(ws__tls_client_options){.ca.text = root->key}, WS_ERR_TLS,
+  assert_no_client(&(ws_tls_client_options){.ca.text = root->key}, WS_ERR_TLS,
                    "PEM text: no certificate in it");
   char *cut = joined(root->certificate, "");
   cut[strlen(cut) / 2] = '\0';
-  assert_no_client(&(ws__tls_client_options){.ca.text = cut}, WS_ERR_TLS,
+  assert_no_client(&(ws_tls_client_options){.ca.text = cut}, WS_ERR_TLS,
                    "PEM text: ");
   free(cut);
 }
@@ -484,7 +484,7 @@ static void what_is_wrong_with_an_identity_is_said(void **state) {
   memset(long_phrase, 'x', sizeof(long_phrase));
   long_phrase[sizeof(long_phrase) - 1] = '\0';
   const struct {
-    ws__tls_identity identity;
+    ws_tls_identity identity;
     int error;
     const char *detail;
   } rows[] = {
@@ -523,12 +523,12 @@ static void what_is_wrong_with_an_identity_is_said(void **state) {
        "PEM text: ee key too small"},
   };
   for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-    assert_no_client(&(ws__tls_client_options){.ca.text = root->certificate,
-                                               .identity = rows[i].identity},
+    assert_no_client(&(ws_tls_client_options){.ca.text = root->certificate,
+                                              .identity = rows[i].identity},
                      rows[i].error, rows[i].detail);
-    const ws__tls_server_options server = {.identities = &rows[i].identity,
-                                           .identity_count = 1};
-    ws__tls_context *context;
+    const ws_tls_server_options server = {.identities = &rows[i].identity,
+                                          .identity_count = 1};
+    ws_tls_context *context;
     char text[WS__DETAIL_SIZE] = "";
     assert_int_equal(
         ws__tls_server_context(&ws__malloc, &server, &context, text),
@@ -543,12 +543,12 @@ static void what_is_wrong_with_an_identity_is_said(void **state) {
 static void a_key_may_be_under_a_passphrase(void **state) {
   (void)state;
   char *secret = cert_encrypted_key(leaf, "open sesame");
-  const ws__tls_identity identity = {.certificate.text = leaf->certificate,
-                                     .key.text = secret,
-                                     .passphrase = "open sesame"};
-  const ws__tls_client_options client = {.ca.text = root->certificate};
-  const ws__tls_server_options server = {.identities = &identity,
-                                         .identity_count = 1};
+  const ws_tls_identity identity = {.certificate.text = leaf->certificate,
+                                    .key.text = secret,
+                                    .passphrase = "open sesame"};
+  const ws_tls_client_options client = {.ca.text = root->certificate};
+  const ws_tls_server_options server = {.identities = &identity,
+                                        .identity_count = 1};
   tls_pair pair;
   tls_pair_init(&pair, &ws__malloc, &client, &server);
   tls_pair_open(&pair, HOST);
@@ -558,11 +558,11 @@ static void a_key_may_be_under_a_passphrase(void **state) {
 
 static void a_server_needs_a_certificate(void **state) {
   (void)state;
-  ws__tls_context *context;
+  ws_tls_context *context;
   char text[WS__DETAIL_SIZE] = "";
   assert_int_equal(ws__tls_server_context(&ws__malloc,
-                                          &(ws__tls_server_options){0},
-                                          &context, text),
+                                          &(ws_tls_server_options){0}, &context,
+                                          text),
                    WS_ERR_INVALID_ARGUMENT);
   assert_string_equal(text, "a server needs a certificate");
 }
@@ -572,17 +572,17 @@ static void a_server_needs_a_certificate(void **state) {
 static void each_version_can_be_asked_for(void **state) {
   (void)state;
   static const char *const names[] = {"", "TLSv1.2", "TLSv1.3"};
-  for (ws__tls_version v = WS__TLS_VERSION_1_2; v <= WS__TLS_VERSION_1_3; v++) {
-    const ws__tls_identity identity = tls_identity(leaf);
-    const ws__tls_client_options client = {
+  for (ws_tls_version v = WS_TLS_VERSION_1_2; v <= WS_TLS_VERSION_1_3; v++) {
+    const ws_tls_identity identity = tls_identity(leaf);
+    const ws_tls_client_options client = {
         .ca.text = root->certificate,
         .policy = {.min_version = v, .max_version = v}};
-    const ws__tls_server_options server = {.identities = &identity,
-                                           .identity_count = 1};
+    const ws_tls_server_options server = {.identities = &identity,
+                                          .identity_count = 1};
     tls_pair pair;
     tls_pair_init(&pair, &ws__malloc, &client, &server);
     tls_pair_open(&pair, HOST);
-    ws__tls_info info;
+    ws_tls_info info;
     ws__tls_get_info(pair.client, &info);
     assert_string_equal(info.version, names[v]);
     tls_pair_free(&pair);
@@ -591,13 +591,13 @@ static void each_version_can_be_asked_for(void **state) {
 
 static void sides_without_a_common_version_say_so(void **state) {
   (void)state;
-  const ws__tls_identity identity = tls_identity(leaf);
-  const ws__tls_client_options client = {
-      .ca.text = root->certificate, .policy.max_version = WS__TLS_VERSION_1_2};
-  const ws__tls_server_options server = {.identities = &identity,
-                                         .identity_count = 1,
-                                         .policy.min_version =
-                                             WS__TLS_VERSION_1_3};
+  const ws_tls_identity identity = tls_identity(leaf);
+  const ws_tls_client_options client = {
+      .ca.text = root->certificate, .policy.max_version = WS_TLS_VERSION_1_2};
+  const ws_tls_server_options server = {.identities = &identity,
+                                        .identity_count = 1,
+                                        .policy.min_version =
+                                            WS_TLS_VERSION_1_3};
   tls_pair pair;
   tls_pair_init(&pair, &ws__malloc, &client, &server);
   tls_pair_connect(&pair, HOST);
@@ -612,12 +612,12 @@ static void sides_without_a_common_version_say_so(void **state) {
 
 static void sides_without_a_common_cipher_say_so(void **state) {
   (void)state;
-  const ws__tls_identity identity = tls_identity(leaf);
-  const ws__tls_client_options client = {
+  const ws_tls_identity identity = tls_identity(leaf);
+  const ws_tls_client_options client = {
       .ca.text = root->certificate,
-      .policy = {.max_version = WS__TLS_VERSION_1_2,
+      .policy = {.max_version = WS_TLS_VERSION_1_2,
                  .ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256"}};
-  const ws__tls_server_options server = {
+  const ws_tls_server_options server = {
       .identities = &identity,
       .identity_count = 1,
       .policy = {.ciphers = "ECDHE-ECDSA-AES256-GCM-SHA384"}};
@@ -634,14 +634,13 @@ static void sides_without_a_common_cipher_say_so(void **state) {
 
 static void a_policy_that_cannot_be_is_refused(void **state) {
   (void)state;
-  assert_no_client(&(ws__tls_client_options){.policy.ciphers = "NONSENSE"},
+  assert_no_client(&(ws_tls_client_options){.policy.ciphers = "NONSENSE"},
                    WS_ERR_TLS, "NONSENSE: no cipher match");
+  assert_no_client(&(ws_tls_client_options){.policy.cipher_suites = "NONSENSE"},
+                   WS_ERR_TLS, "NONSENSE: ");
   assert_no_client(
-      &(ws__tls_client_options){.policy.cipher_suites = "NONSENSE"}, WS_ERR_TLS,
-      "NONSENSE: ");
-  assert_no_client(
-      &(ws__tls_client_options){.policy = {.min_version = WS__TLS_VERSION_1_3,
-                                           .max_version = WS__TLS_VERSION_1_2}},
+      &(ws_tls_client_options){.policy = {.min_version = WS_TLS_VERSION_1_3,
+                                          .max_version = WS_TLS_VERSION_1_2}},
       WS_ERR_INVALID_ARGUMENT, "min_version is above max_version");
 }
 
@@ -652,27 +651,27 @@ static cert *client_certificate(const cert *issuer) {
       .common_name = "client, one", .issuer = issuer, .is_client = true});
 }
 
-static void set_up_mutual(tls_pair *pair, ws__tls_client_auth auth,
-                          ws__tls_version version, const cert *c) {
-  const ws__tls_identity identity = tls_identity(leaf);
-  ws__tls_client_options client = {.ca.text = root->certificate,
-                                   .policy.max_version = version};
+static void set_up_mutual(tls_pair *pair, ws_tls_client_auth auth,
+                          ws_tls_version version, const cert *c) {
+  const ws_tls_identity identity = tls_identity(leaf);
+  ws_tls_client_options client = {.ca.text = root->certificate,
+                                  .policy.max_version = version};
   if (c != NULL) client.identity = tls_identity(c);
-  const ws__tls_server_options server = {.identities = &identity,
-                                         .identity_count = 1,
-                                         .client_auth = auth,
-                                         .client_ca.text = root->certificate};
+  const ws_tls_server_options server = {.identities = &identity,
+                                        .identity_count = 1,
+                                        .client_auth = auth,
+                                        .client_ca.text = root->certificate};
   tls_pair_init(pair, &ws__malloc, &client, &server);
 }
 
 static void a_client_certificate_is_verified_and_shown(void **state) {
   (void)state;
   cert *c = client_certificate(root);
-  for (ws__tls_version v = WS__TLS_VERSION_1_2; v <= WS__TLS_VERSION_1_3; v++) {
+  for (ws_tls_version v = WS_TLS_VERSION_1_2; v <= WS_TLS_VERSION_1_3; v++) {
     tls_pair pair;
-    set_up_mutual(&pair, WS__TLS_CLIENT_AUTH_REQUIRED, v, c);
+    set_up_mutual(&pair, WS_TLS_CLIENT_AUTH_REQUIRED, v, c);
     tls_pair_open(&pair, HOST);
-    ws__tls_info info;
+    ws_tls_info info;
     ws__tls_get_info(pair.server, &info);
     assert_string_equal(info.peer_subject, "CN=client\\, one");
 
@@ -690,7 +689,7 @@ static void a_client_certificate_is_verified_and_shown(void **state) {
 static void a_server_may_require_a_client_certificate(void **state) {
   (void)state;
   tls_pair pair;
-  set_up_mutual(&pair, WS__TLS_CLIENT_AUTH_REQUIRED, WS__TLS_VERSION_1_2, NULL);
+  set_up_mutual(&pair, WS_TLS_CLIENT_AUTH_REQUIRED, WS_TLS_VERSION_1_2, NULL);
   tls_pair_connect(&pair, HOST);
   tls_pair_shake(&pair);
   assert_server_failed(&pair, WS_ERR_CERTIFICATE,
@@ -702,7 +701,7 @@ static void a_server_may_require_a_client_certificate(void **state) {
 
   /* A client of TLS 1.3 is done before the server has judged; what comes then
    * is the alert. */
-  set_up_mutual(&pair, WS__TLS_CLIENT_AUTH_REQUIRED, WS__TLS_VERSION_1_3, NULL);
+  set_up_mutual(&pair, WS_TLS_CLIENT_AUTH_REQUIRED, WS_TLS_VERSION_1_3, NULL);
   tls_pair_connect(&pair, HOST);
   tls_pair_shake(&pair);
   assert_int_equal(pair.server_status, WS__TLS_FAILED);
@@ -720,16 +719,16 @@ static void
 an_optional_client_certificate_may_be_missing_not_bad(void **state) {
   (void)state;
   tls_pair pair;
-  set_up_mutual(&pair, WS__TLS_CLIENT_AUTH_OPTIONAL, WS__TLS_VERSION_DEFAULT,
+  set_up_mutual(&pair, WS_TLS_CLIENT_AUTH_OPTIONAL, WS_TLS_VERSION_DEFAULT,
                 NULL);
   tls_pair_open(&pair, HOST);
-  ws__tls_info info;
+  ws_tls_info info;
   ws__tls_get_info(pair.server, &info);
   assert_string_equal(info.peer_subject, "");
   tls_pair_free(&pair);
 
   cert *stranger = client_certificate(other_root);
-  set_up_mutual(&pair, WS__TLS_CLIENT_AUTH_OPTIONAL, WS__TLS_VERSION_DEFAULT,
+  set_up_mutual(&pair, WS_TLS_CLIENT_AUTH_OPTIONAL, WS_TLS_VERSION_DEFAULT,
                 stranger);
   tls_pair_connect(&pair, HOST);
   tls_pair_shake(&pair);
@@ -741,12 +740,12 @@ an_optional_client_certificate_may_be_missing_not_bad(void **state) {
 
 static void verifying_clients_needs_someone_to_trust(void **state) {
   (void)state;
-  const ws__tls_identity identity = tls_identity(leaf);
-  const ws__tls_server_options server = {.identities = &identity,
-                                         .identity_count = 1,
-                                         .client_auth =
-                                             WS__TLS_CLIENT_AUTH_OPTIONAL};
-  ws__tls_context *context;
+  const ws_tls_identity identity = tls_identity(leaf);
+  const ws_tls_server_options server = {.identities = &identity,
+                                        .identity_count = 1,
+                                        .client_auth =
+                                            WS_TLS_CLIENT_AUTH_OPTIONAL};
+  ws_tls_context *context;
   char text[WS__DETAIL_SIZE];
   assert_int_equal(ws__tls_server_context(&ws__malloc, &server, &context, text),
                    WS_ERR_INVALID_ARGUMENT);
@@ -767,7 +766,7 @@ static cert *named(const char *common_name, const char *alt_names,
 static void assert_shown(tls_pair *pair, const char *host,
                          const char *subject) {
   tls_pair_open(pair, host);
-  ws__tls_info info;
+  ws_tls_info info;
   ws__tls_get_info(pair->client, &info);
   assert_string_equal(info.peer_subject, subject);
 }
@@ -784,17 +783,17 @@ static void the_name_a_client_sends_chooses_the_certificate(void **state) {
       named("again", "DNS:b.test", 0),
       named("rsa", "DNS:b.test", 2048),
   };
-  ws__tls_identity identities[COUNT];
+  ws_tls_identity identities[COUNT];
   for (int i = 0; i < COUNT; i++)
     identities[i] = tls_identity(all[i]);
   /* Each answer must be for the name; only these two are for none. */
-  const ws__tls_client_options client = {.ca.text = root->certificate};
-  const ws__tls_client_options no_verify = {.insecure_no_verify = true};
-  const ws__tls_client_options rsa = {
+  const ws_tls_client_options client = {.ca.text = root->certificate};
+  const ws_tls_client_options no_verify = {.insecure_no_verify = true};
+  const ws_tls_client_options rsa = {
       .ca.text = root->certificate,
-      .policy = {.max_version = WS__TLS_VERSION_1_2, .ciphers = "aRSA+AESGCM"}};
-  const ws__tls_server_options server = {.identities = identities,
-                                         .identity_count = COUNT};
+      .policy = {.max_version = WS_TLS_VERSION_1_2, .ciphers = "aRSA+AESGCM"}};
+  const ws_tls_server_options server = {.identities = identities,
+                                        .identity_count = COUNT};
   tls_pair pair;
   tls_pair_init(&pair, &ws__malloc, &client, &server);
   assert_shown(&pair, "default.test", "CN=default");
@@ -802,7 +801,7 @@ static void the_name_a_client_sends_chooses_the_certificate(void **state) {
   assert_shown(&pair, "x.a.test", "CN=exact");
   assert_shown(&pair, "b.test", "CN=exact");
   assert_shown(&pair, "127.0.0.1", "CN=default");
-  ws__tls_info info;
+  ws_tls_info info;
   ws__tls_get_info(pair.server, &info);
   assert_string_equal(info.server_name, "");
   tls_pair_free(&pair);
@@ -827,12 +826,12 @@ static void new_connections_get_reloaded_certificates(void **state) {
   set_up(&pair, root->certificate, leaf);
   assert_shown(&pair, HOST, "CN=leaf");
   /* No ticket was read, so the next handshake is a full one. */
-  const ws__tls_identity fresh = tls_identity(next);
+  const ws_tls_identity fresh = tls_identity(next);
   assert_int_equal(ws__tls_reload(pair.server_context, &fresh, 1, NULL), 0);
   assert_carried(pair.client, pair.server, "goes on");
   assert_shown(&pair, HOST, "CN=next");
 
-  const ws__tls_identity bad = {.certificate.file = "/nonexistent"};
+  const ws_tls_identity bad = {.certificate.file = "/nonexistent"};
   char text[WS__DETAIL_SIZE];
   assert_int_equal(ws__tls_reload(pair.server_context, &bad, 1, text),
                    WS_ERR_TLS);
@@ -848,10 +847,10 @@ static void tickets_survive_a_reload(void **state) {
   set_up(&pair, root->certificate, leaf);
   tls_pair_open(&pair, HOST);
   assert_carried(pair.server, pair.client, "tickets");
-  const ws__tls_identity fresh = tls_identity(leaf);
+  const ws_tls_identity fresh = tls_identity(leaf);
   assert_int_equal(ws__tls_reload(pair.server_context, &fresh, 1, NULL), 0);
   tls_pair_open(&pair, HOST);
-  ws__tls_info info;
+  ws_tls_info info;
   ws__tls_get_info(pair.client, &info);
   assert_true(info.is_resumed);
   tls_pair_free(&pair);

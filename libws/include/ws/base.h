@@ -48,6 +48,7 @@ WS_API const char *ws_version(void);
   X(INVALID_STATE, -2, "the call is not allowed in this state")                \
   X(SYNTAX, -3, "malformed URL, subprotocol or close reason")                  \
   X(INVALID_ACCESS, -4, "close code must be 1000 or from 3000 to 4999")        \
+  X(FORKED, -5, "the loop belongs to the parent process")                      \
   /* The environment. */                                                       \
   X(NO_MEMORY, -10, "out of memory")                                           \
   X(RANDOM, -11, "the random source failed")                                   \
@@ -59,6 +60,9 @@ WS_API const char *ws_version(void);
   X(PROXY, -17, "the proxy refused or broke its protocol")                     \
   X(TLS, -18, "TLS failed")                                                    \
   X(CERTIFICATE, -19, "the certificate of the peer was not accepted")          \
+  X(SYSTEM, -9, "the operating system refused")                                \
+  X(BLOCKED_PORT, -8, "the port is on the list of blocked ports")              \
+  X(REDIRECT, -7, "the server redirects, and that may not be followed")        \
   /* The opening handshake: what both sides refuse. */                         \
   X(HTTP_SYNTAX, -20, "malformed HTTP head")                                   \
   X(HTTP_VERSION, -21, "unsupported HTTP version")                             \
@@ -123,6 +127,16 @@ WS_API const char *ws_err_name(int err);
 /* Returns one line that describes `err` to a person. Static string. Any
  * thread. Since 0.1. */
 WS_API const char *ws_strerror(int err);
+
+/* What went wrong, with the thing itself named: an address, a file, an option,
+ * the words of the system. Filled in where a function takes one and fails; may
+ * then be NULL. `message` is one line of printable ASCII and ends in NUL. */
+#define WS_ERROR_SIZE 160
+
+typedef struct ws_error {
+  ws_err code;
+  char message[WS_ERROR_SIZE];
+} ws_error;
 
 /* -- Memory ----------------------------------------------------------------
  *

@@ -18,16 +18,16 @@ static const ws__tls_backend *const backend = &ws__tls_openssl;
 #else
 
 static int no_client_context(const ws_allocator *allocator,
-                             const ws__tls_client_options *options,
-                             ws__tls_context **out_context, char *detail) {
+                             const ws_tls_client_options *options,
+                             ws_tls_context **out_context, char *detail) {
   (void)allocator, (void)options, (void)out_context;
   ws__detail_set(detail, "this libws was built without TLS");
   return WS_ERR_TLS;
 }
 
 static int no_server_context(const ws_allocator *allocator,
-                             const ws__tls_server_options *options,
-                             ws__tls_context **out_context, char *detail) {
+                             const ws_tls_server_options *options,
+                             ws_tls_context **out_context, char *detail) {
   (void)allocator, (void)options, (void)out_context;
   ws__detail_set(detail, "this libws was built without TLS");
   return WS_ERR_TLS;
@@ -43,9 +43,9 @@ static const ws__tls_backend *const backend = &no_backend;
 #endif
 
 int ws__tls_client_context(const ws_allocator *allocator,
-                           const ws__tls_client_options *options,
-                           ws__tls_context **out_context, char *detail) {
-  ws__tls_context *context;
+                           const ws_tls_client_options *options,
+                           ws_tls_context **out_context, char *detail) {
+  ws_tls_context *context;
   const int err = backend->client_context(allocator, options, &context, detail);
   if (err != 0) return err;
   context->is_server = false;
@@ -55,9 +55,9 @@ int ws__tls_client_context(const ws_allocator *allocator,
 }
 
 int ws__tls_server_context(const ws_allocator *allocator,
-                           const ws__tls_server_options *options,
-                           ws__tls_context **out_context, char *detail) {
-  ws__tls_context *context;
+                           const ws_tls_server_options *options,
+                           ws_tls_context **out_context, char *detail) {
+  ws_tls_context *context;
   const int err = backend->server_context(allocator, options, &context, detail);
   if (err != 0) return err;
   context->is_server = true;
@@ -66,18 +66,18 @@ int ws__tls_server_context(const ws_allocator *allocator,
   return 0;
 }
 
-int ws__tls_reload(ws__tls_context *context, const ws__tls_identity *identities,
+int ws__tls_reload(ws_tls_context *context, const ws_tls_identity *identities,
                    size_t identity_count, char *detail) {
   assert(context->is_server);
   return context->backend->reload(context, identities, identity_count, detail);
 }
 
-ws__tls_context *ws__tls_context_retain(ws__tls_context *context) {
+ws_tls_context *ws__tls_context_retain(ws_tls_context *context) {
   atomic_fetch_add(&context->references, 1);
   return context;
 }
 
-void ws__tls_context_release(ws__tls_context *context) {
+void ws__tls_context_release(ws_tls_context *context) {
   if (context == NULL) return;
   if (atomic_fetch_sub(&context->references, 1) == 1) {
     context->backend->context_free(context);
@@ -86,7 +86,7 @@ void ws__tls_context_release(ws__tls_context *context) {
 
 /* -- Connections ----------------------------------------------------------- */
 
-int ws__tls_connect(ws__tls_context *context, const ws_allocator *allocator,
+int ws__tls_connect(ws_tls_context *context, const ws_allocator *allocator,
                     int fd, const char *host, uint16_t port, ws__tls **out_tls,
                     char *detail) {
   assert(!context->is_server);
@@ -99,7 +99,7 @@ int ws__tls_connect(ws__tls_context *context, const ws_allocator *allocator,
   return 0;
 }
 
-int ws__tls_accept(ws__tls_context *context, const ws_allocator *allocator,
+int ws__tls_accept(ws_tls_context *context, const ws_allocator *allocator,
                    int fd, ws__tls **out_tls, char *detail) {
   assert(context->is_server);
   ws__tls *tls;
@@ -113,7 +113,7 @@ int ws__tls_accept(ws__tls_context *context, const ws_allocator *allocator,
 
 void ws__tls_free(ws__tls *tls) {
   if (tls == NULL) return;
-  ws__tls_context *context = tls->context;
+  ws_tls_context *context = tls->context;
   tls->backend->free(tls);
   ws__tls_context_release(context);
 }
@@ -134,9 +134,9 @@ const char *ws__tls_detail(const ws__tls *tls) {
   return tls->detail;
 }
 
-void ws__tls_get_info(ws__tls *tls, ws__tls_info *out_info) {
+void ws__tls_get_info(ws__tls *tls, ws_tls_info *out_info) {
   assert(tls->is_open);
-  *out_info = (ws__tls_info){.version = "", .cipher = ""};
+  *out_info = (ws_tls_info){.version = "", .cipher = ""};
   tls->backend->get_info(tls, out_info);
 }
 

@@ -18,6 +18,7 @@
 
 #include "base/alloc.h"
 #include "base/detail.h"
+#include "ws/tls.h"
 
 #include <stdatomic.h>
 #include <sys/uio.h>
@@ -26,69 +27,13 @@
  * ws__tls_read() takes any record whole. */
 #define WS__TLS_RECORD_MAX 16384
 
-typedef struct ws__tls_context ws__tls_context;
 typedef struct ws__tls ws__tls;
 
-/* -- Options ---------------------------------------------------------------
- *
- * Borrowed during the call, never kept: a passphrase is handed to the reader of
- * the key and no copy of it stays. A zeroed struct is the default. */
-
-/* PEM data: the name of a file or the text itself, not both. */
-typedef struct ws__tls_pem {
-  const char *file;
-  const char *text;
-} ws__tls_pem;
-
-/* A certificate, its chain and its key. */
-typedef struct ws__tls_identity {
-  ws__tls_pem certificate; /* The leaf first, then what signed it. */
-  ws__tls_pem key;         /* None: it stands beside the certificate. */
-  const char *passphrase;  /* Of the key; NULL for none. Nobody is prompted. */
-} ws__tls_identity;
-
-typedef enum ws__tls_version {
-  WS__TLS_VERSION_DEFAULT,
-  WS__TLS_VERSION_1_2,
-  WS__TLS_VERSION_1_3
-} ws__tls_version;
-
-typedef struct ws__tls_policy {
-  ws__tls_version min_version; /* 1.2, or what the system asks above that. */
-  ws__tls_version max_version;
-  const char *ciphers;       /* TLS 1.2, OpenSSL's syntax. Forward secret and */
-                             /* authenticated encryption only. */
-  const char *cipher_suites; /* TLS 1.3, names with colons between. */
-} ws__tls_policy;
-
-typedef struct ws__tls_client_options {
-  ws__tls_policy policy;
-  /* Whom to trust; if neither is set, the system's store. Revocation lists in
-   * `ca` are heeded, and then the issuer of each leaf must have one. */
-  ws__tls_pem ca;
-  const char *ca_dir;        /* Hashed as by `openssl rehash`. */
-  ws__tls_identity identity; /* For servers that ask; may be empty. */
-  bool insecure_no_verify;   /* Take any certificate of any host. */
-} ws__tls_client_options;
-
-typedef enum ws__tls_client_auth {
-  WS__TLS_CLIENT_AUTH_NONE,
-  WS__TLS_CLIENT_AUTH_OPTIONAL, /* None is fine; a bad one is not. */
-  WS__TLS_CLIENT_AUTH_REQUIRED
-} ws__tls_client_auth;
-
-typedef struct ws__tls_server_options {
-  ws__tls_policy policy;
-  /* The first is the default. A client that names a host gets those that are
-   * for this name, exactly or else by a wildcard; of several with the same kind
-   * of key the first. */
-  const ws__tls_identity *identities;
-  size_t identity_count;
-  ws__tls_client_auth client_auth;
-  ws__tls_pem client_ca; /* Who signs the clients' certificates. */
-} ws__tls_server_options;
-
 /* -- Contexts --------------------------------------------------------------
+ *
+ * The options are those of ws/tls.h, borrowed during the call, never kept: a
+ * passphrase is handed to the reader of the key and no copy of it stays. `size`
+ * is not looked at here. A zeroed struct is the default.
  *
  * Immutable but for a client's remembered sessions and a server's identities.
  * Counted references: each connection holds one, so a context lives as long as
@@ -100,23 +45,23 @@ typedef struct ws__tls_server_options {
  * WS_ERR_NO_MEMORY. `detail` (may be NULL) then says what it was. */
 
 int ws__tls_client_context(const ws_allocator *allocator,
-                           const ws__tls_client_options *options,
-                           ws__tls_context **out_context, char *detail);
+                           const ws_tls_client_options *options,
+                           ws_tls_context **out_context, char *detail);
 
 int ws__tls_server_context(const ws_allocator *allocator,
-                           const ws__tls_server_options *options,
-                           ws__tls_context **out_context, char *detail);
+                           const ws_tls_server_options *options,
+                           ws_tls_context **out_context, char *detail);
 
 /* Replaces the identities of a server. Handshakes that begin afterwards get the
  * new ones, except that a client may resume a session that the old ones began.
  * On failure the old ones stay. Any thread. */
-int ws__tls_reload(ws__tls_context *context, const ws__tls_identity *identities,
+int ws__tls_reload(ws_tls_context *context, const ws_tls_identity *identities,
                    size_t identity_count, char *detail);
 
-ws__tls_context *ws__tls_context_retain(ws__tls_context *context);
+ws_tls_context *ws__tls_context_retain(ws_tls_context *context);
 
 /* NULL is fine. */
-void ws__tls_context_release(ws__tls_context *context);
+void ws__tls_context_release(ws_tls_context *context);
 
 /* -- Connections ----------------------------------------------------------- */
 
@@ -134,12 +79,12 @@ typedef enum ws__tls_status {
  * `host` is whom the certificate must be for: a name, sent as SNI, or an IP
  * address (with or without brackets), which never is. With the port it names
  * the session to resume. Returns as the functions for contexts. */
-int ws__tls_connect(ws__tls_context *context, const ws_allocator *allocator,
+int ws__tls_connect(ws_tls_context *context, const ws_allocator *allocator,
                     int fd, const char *host, uint16_t port, ws__tls **out_tls,
                     char *detail);
 
 /* Makes the server's side. */
-int ws__tls_accept(ws__tls_context *context, const ws_allocator *allocator,
+int ws__tls_accept(ws_tls_context *context, const ws_allocator *allocator,
                    int fd, ws__tls **out_tls, char *detail);
 
 /* Sends nothing. NULL is fine. */
@@ -179,17 +124,8 @@ int ws__tls_error(const ws__tls *tls);
 /* What the failure was, for a person; "" if there was none. */
 const char *ws__tls_detail(const ws__tls *tls);
 
-typedef struct ws__tls_info {
-  const char *version;    /* Such as "TLSv1.3"; static. */
-  const char *cipher;     /* Such as "TLS_AES_256_GCM_SHA384"; static. */
-  char protocol[16];      /* By ALPN: "http/1.1", or "" if none was agreed. */
-  char server_name[256];  /* SNI; "" if the client named no host. */
-  char peer_subject[256]; /* RFC 2253, escaped; "" without certificate. */
-  bool is_resumed;
-} ws__tls_info;
-
 /* Fills `*out_info`; after the handshake. */
-void ws__tls_get_info(ws__tls *tls, ws__tls_info *out_info);
+void ws__tls_get_info(ws__tls *tls, ws_tls_info *out_info);
 
 /* -- For implementations ---------------------------------------------------- */
 
@@ -198,19 +134,19 @@ void ws__tls_get_info(ws__tls *tls, ws__tls_info *out_info);
  * ends or fails ends for good. Read and write say OK with at least one byte. */
 typedef struct ws__tls_backend {
   int (*client_context)(const ws_allocator *allocator,
-                        const ws__tls_client_options *options,
-                        ws__tls_context **out_context, char *detail);
+                        const ws_tls_client_options *options,
+                        ws_tls_context **out_context, char *detail);
   int (*server_context)(const ws_allocator *allocator,
-                        const ws__tls_server_options *options,
-                        ws__tls_context **out_context, char *detail);
-  int (*reload)(ws__tls_context *context, const ws__tls_identity *identities,
+                        const ws_tls_server_options *options,
+                        ws_tls_context **out_context, char *detail);
+  int (*reload)(ws_tls_context *context, const ws_tls_identity *identities,
                 size_t identity_count, char *detail);
-  void (*context_free)(ws__tls_context *context);
+  void (*context_free)(ws_tls_context *context);
 
-  int (*connect)(ws__tls_context *context, const ws_allocator *allocator,
-                 int fd, const char *host, uint16_t port, ws__tls **out_tls,
+  int (*connect)(ws_tls_context *context, const ws_allocator *allocator, int fd,
+                 const char *host, uint16_t port, ws__tls **out_tls,
                  char *detail);
-  int (*accept)(ws__tls_context *context, const ws_allocator *allocator, int fd,
+  int (*accept)(ws_tls_context *context, const ws_allocator *allocator, int fd,
                 ws__tls **out_tls, char *detail);
   void (*free)(ws__tls *tls);
 
@@ -220,12 +156,12 @@ typedef struct ws__tls_backend {
   ws__tls_status (*write)(ws__tls *tls, const void *data, size_t len,
                           size_t *out_n);
   ws__tls_status (*shutdown)(ws__tls *tls);
-  void (*get_info)(ws__tls *tls, ws__tls_info *out_info);
+  void (*get_info)(ws__tls *tls, ws_tls_info *out_info);
 } ws__tls_backend;
 
 /* The head of every context; `backend` is set by the implementation, the rest
  * by tls.c. */
-struct ws__tls_context {
+struct ws_tls_context {
   const ws__tls_backend *backend;
   atomic_uint references;
   bool is_server;
@@ -234,7 +170,7 @@ struct ws__tls_context {
 /* The head of every connection; as above. */
 struct ws__tls {
   const ws__tls_backend *backend;
-  ws__tls_context *context;
+  ws_tls_context *context;
   bool is_open;       /* The handshake is done. */
   bool is_drained;    /* The last read took all there was. */
   bool is_writing;    /* A record has been begun and must be written on. */

@@ -27,7 +27,7 @@ static ws__openssl_conn *conn_of(ws__tls *base) {
   return WS__CONTAINER_OF(base, ws__openssl_conn, base);
 }
 
-static ws__openssl_context *context_of(ws__tls_context *base) {
+static ws__openssl_context *context_of(ws_tls_context *base) {
   return WS__CONTAINER_OF(base, ws__openssl_context, base);
 }
 
@@ -307,7 +307,7 @@ static int new_conn(ws__openssl_context *ctx, const ws_allocator *allocator,
   return 0;
 }
 
-static int server_conn(ws__tls_context *base, const ws_allocator *allocator,
+static int server_conn(ws_tls_context *base, const ws_allocator *allocator,
                        int fd, ws__tls **out_tls, char *detail) {
   ws__openssl_conn *c;
   const int err = new_conn(context_of(base), allocator, fd, &c, detail);
@@ -350,7 +350,7 @@ static bool expect_host(SSL *ssl, char *host) {
                   host);
 }
 
-static int client_conn(ws__tls_context *base, const ws_allocator *allocator,
+static int client_conn(ws_tls_context *base, const ws_allocator *allocator,
                        int fd, const char *host, uint16_t port,
                        ws__tls **out_tls, char *detail) {
   ws__openssl_peer server = {.port = port};
@@ -456,7 +456,7 @@ static void get_subject(const SSL *ssl, char *out, int size) {
   ERR_clear_error();
 }
 
-static void get_info(ws__tls *base, ws__tls_info *info) {
+static void get_info(ws__tls *base, ws_tls_info *info) {
   const SSL *ssl = conn_of(base)->ssl;
   info->version = SSL_get_version(ssl);
   info->cipher = SSL_get_cipher_name(ssl);

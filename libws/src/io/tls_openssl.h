@@ -51,19 +51,19 @@ typedef struct ws__credential {
 
 void ws__credential_free(ws__credential *credential);
 
-bool ws__pem_is_given(const ws__tls_pem *pem);
+bool ws__pem_is_given(const ws_tls_pem *pem);
 
 /* How a detail names it. */
-const char *ws__pem_name(const ws__tls_pem *pem);
+const char *ws__pem_name(const ws_tls_pem *pem);
 
 /* Reads an identity; whether its parts belong together OpenSSL says when it is
  * used. These return 0 or an error as the functions for contexts do. */
-int ws__openssl_load_identity(const ws__tls_identity *identity,
+int ws__openssl_load_identity(const ws_tls_identity *identity,
                               ws__credential *out_credential, char *detail);
 
 /* Adds the certificates and revocation lists of `pem` to those trusted; with
  * `is_announced`, clients are told that theirs should be signed by one. */
-int ws__openssl_load_trusted(SSL_CTX *ssl_ctx, const ws__tls_pem *pem,
+int ws__openssl_load_trusted(SSL_CTX *ssl_ctx, const ws_tls_pem *pem,
                              bool is_announced, char *detail);
 
 /* Has those in a folder trusted, under hashed names. */
@@ -75,7 +75,7 @@ int ws__openssl_load_system(SSL_CTX *ssl_ctx, char *detail);
 /* -- Contexts and connections ---------------------------------------------- */
 
 typedef struct ws__openssl_context {
-  ws__tls_context base;
+  ws_tls_context base;
   const ws_allocator *allocator;
   SSL_CTX *ssl_ctx;
   BIO_METHOD *bio_method;
@@ -110,15 +110,15 @@ typedef struct ws__openssl_conn {
 
 /* Of ws__tls_backend. */
 int ws__openssl_client_context(const ws_allocator *allocator,
-                               const ws__tls_client_options *options,
-                               ws__tls_context **out_context, char *detail);
+                               const ws_tls_client_options *options,
+                               ws_tls_context **out_context, char *detail);
 int ws__openssl_server_context(const ws_allocator *allocator,
-                               const ws__tls_server_options *options,
-                               ws__tls_context **out_context, char *detail);
-int ws__openssl_reload(ws__tls_context *context,
-                       const ws__tls_identity *identities,
-                       size_t identity_count, char *detail);
-void ws__openssl_context_free(ws__tls_context *context);
+                               const ws_tls_server_options *options,
+                               ws_tls_context **out_context, char *detail);
+int ws__openssl_reload(ws_tls_context *context,
+                       const ws_tls_identity *identities, size_t identity_count,
+                       char *detail);
+void ws__openssl_context_free(ws_tls_context *context);
 
 /* Has a new connection resume what its context remembers of its peer. */
 void ws__openssl_offer_session(ws__openssl_conn *c);

@@ -31,22 +31,22 @@ typedef struct session {
   ws__openssl_peer server;
 } session;
 
-static ws__openssl_context *context_of(ws__tls_context *base) {
+static ws__openssl_context *context_of(ws_tls_context *base) {
   return WS__CONTAINER_OF(base, ws__openssl_context, base);
 }
 
 /* -- Making and freeing ---------------------------------------------------- */
 
-static int number_of(ws__tls_version version) {
+static int number_of(ws_tls_version version) {
   switch (version) {
-  case WS__TLS_VERSION_1_2: return TLS1_2_VERSION;
-  case WS__TLS_VERSION_1_3: return TLS1_3_VERSION;
-  case WS__TLS_VERSION_DEFAULT: break;
+  case WS_TLS_VERSION_1_2: return TLS1_2_VERSION;
+  case WS_TLS_VERSION_1_3: return TLS1_3_VERSION;
+  case WS_TLS_VERSION_DEFAULT: break;
   }
   return 0;
 }
 
-static int set_versions(SSL_CTX *ssl_ctx, const ws__tls_policy *policy,
+static int set_versions(SSL_CTX *ssl_ctx, const ws_tls_policy *policy,
                         char *detail) {
   int min = number_of(policy->min_version);
   const int max = number_of(policy->max_version);
@@ -64,7 +64,7 @@ static int set_versions(SSL_CTX *ssl_ctx, const ws__tls_policy *policy,
   return 0;
 }
 
-static int set_ciphers(SSL_CTX *ssl_ctx, const ws__tls_policy *policy,
+static int set_ciphers(SSL_CTX *ssl_ctx, const ws_tls_policy *policy,
                        char *detail) {
   if (SSL_CTX_get_security_level(ssl_ctx) < SECURITY_LEVEL) {
     SSL_CTX_set_security_level(ssl_ctx, SECURITY_LEVEL);
@@ -82,7 +82,7 @@ static int set_ciphers(SSL_CTX *ssl_ctx, const ws__tls_policy *policy,
 }
 
 /* What both roles have in common. */
-static int set_up(ws__openssl_context *ctx, const ws__tls_policy *policy,
+static int set_up(ws__openssl_context *ctx, const ws_tls_policy *policy,
                   char *detail) {
   SSL_CTX *ssl_ctx = ctx->ssl_ctx;
   SSL_CTX_set_options(ssl_ctx, SSL_OP_NO_RENEGOTIATION);
@@ -115,7 +115,7 @@ static void session_free(ws__openssl_context *ctx, session *s) {
   ws__free(ctx->allocator, s, sizeof(*s));
 }
 
-void ws__openssl_context_free(ws__tls_context *base) {
+void ws__openssl_context_free(ws_tls_context *base) {
   ws__openssl_context *ctx = context_of(base);
   ws__list *node;
   while ((node = ws__list_first(&ctx->sessions)) != NULL)
@@ -128,7 +128,7 @@ void ws__openssl_context_free(ws__tls_context *base) {
 }
 
 static int new_context(const ws_allocator *allocator, const SSL_METHOD *method,
-                       const ws__tls_policy *policy,
+                       const ws_tls_policy *policy,
                        ws__openssl_context **out_ctx, char *detail) {
   ws__openssl_context *ctx = ws__alloc_zero(allocator, sizeof(*ctx));
   if (ctx == NULL) return ws__openssl_no_memory(detail);
@@ -213,7 +213,7 @@ void ws__openssl_offer_session(ws__openssl_conn *c) {
 
 /* -- Context of a client --------------------------------------------------- */
 
-static int use_identity(SSL_CTX *ssl_ctx, const ws__tls_identity *identity,
+static int use_identity(SSL_CTX *ssl_ctx, const ws_tls_identity *identity,
                         char *detail) {
   if (!ws__pem_is_given(&identity->certificate) &&
       !ws__pem_is_given(&identity->key)) {
@@ -231,7 +231,7 @@ static int use_identity(SSL_CTX *ssl_ctx, const ws__tls_identity *identity,
 }
 
 static int set_trust(ws__openssl_context *ctx,
-                     const ws__tls_client_options *options, char *detail) {
+                     const ws_tls_client_options *options, char *detail) {
   if (options->insecure_no_verify) return 0;
   SSL_CTX_set_verify(ctx->ssl_ctx, SSL_VERIFY_PEER, ws__openssl_on_verify);
   ctx->verifies = true;
@@ -248,8 +248,8 @@ static int set_trust(ws__openssl_context *ctx,
 }
 
 int ws__openssl_client_context(const ws_allocator *allocator,
-                               const ws__tls_client_options *options,
-                               ws__tls_context **out_context, char *detail) {
+                               const ws_tls_client_options *options,
+                               ws_tls_context **out_context, char *detail) {
   ws__openssl_context *ctx;
   int err = new_context(allocator, TLS_client_method(), &options->policy, &ctx,
                         detail);
@@ -338,7 +338,7 @@ static int on_choose_protocol(SSL *ssl, const uint8_t **out, uint8_t *out_len,
 
 /* Whether OpenSSL takes a credential: the key belongs to the certificate, and
  * both are strong enough. */
-static int check_credential(SSL_CTX *ssl_ctx, const ws__tls_identity *identity,
+static int check_credential(SSL_CTX *ssl_ctx, const ws_tls_identity *identity,
                             const ws__credential *cred, char *detail) {
   ERR_clear_error();
   SSL *ssl = SSL_new(ssl_ctx);
@@ -363,8 +363,7 @@ static void swap_credentials(ws__openssl_context *ctx, ws__credential *fresh,
   free_credentials(ctx->allocator, old, old_count);
 }
 
-int ws__openssl_reload(ws__tls_context *base,
-                       const ws__tls_identity *identities,
+int ws__openssl_reload(ws_tls_context *base, const ws_tls_identity *identities,
                        size_t identity_count, char *detail) {
   ws__openssl_context *ctx = context_of(base);
   if (identity_count == 0) {
@@ -388,13 +387,12 @@ int ws__openssl_reload(ws__tls_context *base,
 }
 
 static int set_client_auth(ws__openssl_context *ctx,
-                           const ws__tls_server_options *options,
-                           char *detail) {
+                           const ws_tls_server_options *options, char *detail) {
   int mode = SSL_VERIFY_PEER;
   switch (options->client_auth) {
-  case WS__TLS_CLIENT_AUTH_NONE: return 0;
-  case WS__TLS_CLIENT_AUTH_OPTIONAL: break;
-  case WS__TLS_CLIENT_AUTH_REQUIRED:
+  case WS_TLS_CLIENT_AUTH_NONE: return 0;
+  case WS_TLS_CLIENT_AUTH_OPTIONAL: break;
+  case WS_TLS_CLIENT_AUTH_REQUIRED:
     mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
     ctx->verifies = true;
     break;
@@ -409,8 +407,8 @@ static int set_client_auth(ws__openssl_context *ctx,
 }
 
 int ws__openssl_server_context(const ws_allocator *allocator,
-                               const ws__tls_server_options *options,
-                               ws__tls_context **out_context, char *detail) {
+                               const ws_tls_server_options *options,
+                               ws_tls_context **out_context, char *detail) {
   ws__openssl_context *ctx;
   int err = new_context(allocator, TLS_server_method(), &options->policy, &ctx,
                         detail);

@@ -9,16 +9,16 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
-bool ws__pem_is_given(const ws__tls_pem *pem) {
+bool ws__pem_is_given(const ws_tls_pem *pem) {
   return pem->file != NULL || pem->text != NULL;
 }
 
-const char *ws__pem_name(const ws__tls_pem *pem) {
+const char *ws__pem_name(const ws_tls_pem *pem) {
   return pem->file != NULL ? pem->file : "PEM text";
 }
 
 /* Returns NULL and leaves a reason in the queue on failure. */
-static BIO *open_pem(const ws__tls_pem *pem) {
+static BIO *open_pem(const ws_tls_pem *pem) {
   ERR_clear_error();
   return pem->file != NULL ? BIO_new_file(pem->file, "re")
                            : BIO_new_mem_buf(pem->text, -1);
@@ -51,7 +51,7 @@ void ws__credential_free(ws__credential *cred) {
 }
 
 /* Reads a leaf and what follows it. */
-static int load_certificates(const ws__tls_pem *pem, ws__credential *cred,
+static int load_certificates(const ws_tls_pem *pem, ws__credential *cred,
                              char *detail) {
   BIO *bio = open_pem(pem);
   if (bio == NULL) return ws__openssl_give_up(detail, ws__pem_name(pem));
@@ -81,7 +81,7 @@ static int load_certificates(const ws__tls_pem *pem, ws__credential *cred,
   return err;
 }
 
-static int load_key(const ws__tls_pem *pem, const char *text,
+static int load_key(const ws_tls_pem *pem, const char *text,
                     ws__credential *cred, char *detail) {
   BIO *bio = open_pem(pem);
   if (bio == NULL) return ws__openssl_give_up(detail, ws__pem_name(pem));
@@ -96,12 +96,12 @@ static int load_key(const ws__tls_pem *pem, const char *text,
   return err;
 }
 
-int ws__openssl_load_identity(const ws__tls_identity *identity,
+int ws__openssl_load_identity(const ws_tls_identity *identity,
                               ws__credential *cred, char *detail) {
   *cred = (ws__credential){0};
-  const ws__tls_pem *key = ws__pem_is_given(&identity->key)
-                               ? &identity->key
-                               : &identity->certificate;
+  const ws_tls_pem *key = ws__pem_is_given(&identity->key)
+                              ? &identity->key
+                              : &identity->certificate;
   if (!ws__pem_is_given(&identity->certificate)) {
     ws__detail_set(detail, "a key without a certificate");
     return WS_ERR_INVALID_ARGUMENT;
@@ -112,7 +112,7 @@ int ws__openssl_load_identity(const ws__tls_identity *identity,
   return err;
 }
 
-int ws__openssl_load_trusted(SSL_CTX *ssl_ctx, const ws__tls_pem *pem,
+int ws__openssl_load_trusted(SSL_CTX *ssl_ctx, const ws_tls_pem *pem,
                              bool is_announced, char *detail) {
   BIO *bio = open_pem(pem);
   if (bio == NULL) return ws__openssl_give_up(detail, ws__pem_name(pem));
