@@ -141,6 +141,11 @@ static void on_event(world *w, end *self, const ws_conn_event *event) {
   case WS_EVENT_PING:
   case WS_EVENT_PONG:
   case WS_EVENT_DRAIN: break;
+  case WS_EVENT_RECONNECT:
+  case WS_EVENT_SERVER_ERROR:
+  case WS_EVENT_SERVER_CLOSE:
+  case WS_EVENT_TIMER:
+  case WS_EVENT_TASK: require(false, "no event of sockets");
   }
 }
 

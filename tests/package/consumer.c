@@ -97,6 +97,11 @@ static void handle(end *self, const ws_conn_event *event) {
   case WS_EVENT_PING:
   case WS_EVENT_PONG:
   case WS_EVENT_DRAIN: break;
+  case WS_EVENT_RECONNECT:
+  case WS_EVENT_SERVER_ERROR:
+  case WS_EVENT_SERVER_CLOSE:
+  case WS_EVENT_TIMER:
+  case WS_EVENT_TASK: check(false, "no event of sockets comes");
   }
 }
 

@@ -80,6 +80,19 @@ static const char *side_name(ws_side side) {
   return "nobody";
 }
 
+static void record_open(driver *d, const ws_conn_event *event) {
+  const ws_request *request = event->u.open.request;
+  const ws_response *response = event->u.open.response;
+  if (d->role == WS_ROLE_SERVER) {
+    assert_true(request->is_upgrade);
+    assert_null(response);
+  } else {
+    assert_null(request);
+    assert_int_equal(response->status, 101);
+  }
+  d->is_open = true;
+}
+
 static void record_error(driver *d, const ws_cause *cause) {
   /* Row 108: the error event already sees CLOSED. */
   assert_int_equal(ws_conn_state(d->conn), WS_STATE_CLOSED);
@@ -119,7 +132,7 @@ static bool record(driver *d, const ws_conn_event *event) {
     (void)ws_conn_accept(d->conn, NULL, NULL);
     return false;
   case WS_EVENT_OPEN:
-    d->is_open = true;
+    record_open(d, event);
     if (d->mode.is_streaming) ws_conn_set_streaming(d->conn, true);
     if (d->on_event != NULL) d->on_event(d);
     return false;
@@ -129,6 +142,11 @@ static bool record(driver *d, const ws_conn_event *event) {
   case WS_EVENT_DRAIN: transcript_add(&d->log, "event drain\n"); return true;
   case WS_EVENT_ERROR: record_error(d, &event->u.error); return true;
   case WS_EVENT_CLOSE: record_close(d, event); return true;
+  case WS_EVENT_RECONNECT:
+  case WS_EVENT_SERVER_ERROR:
+  case WS_EVENT_SERVER_CLOSE:
+  case WS_EVENT_TIMER:
+  case WS_EVENT_TASK: break; /* Of sockets. */
   }
   fail_msg("event %d is none", (int)event->type);
   return false;

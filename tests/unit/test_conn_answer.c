@@ -104,6 +104,26 @@ static void without_an_answer_struct_there_is_no_subprotocol(void **state) {
   drop(&b);
 }
 
+/* With what came behind it, and for no longer than the event. */
+static void the_open_event_shows_the_request_that_was_accepted(void **state) {
+  (void)state;
+  bench b = receive(UPGRADE, sizeof(UPGRADE) - 1);
+  assert_int_equal(ws_conn_accept(b.conn, NULL, NULL), 0);
+  ws_conn_stats before;
+  ws_conn_get_stats(b.conn, &before);
+  ws_conn_event event;
+  assert_true(ws_conn_next_event(b.conn, &event));
+  assert_int_equal(event.type, WS_EVENT_OPEN);
+  assert_ptr_equal(event.u.open.request, b.request);
+  assert_string_equal(event.u.open.request->target, "/chat");
+  assert_null(event.u.open.response);
+  assert_no_event(&b);
+  ws_conn_stats after;
+  ws_conn_get_stats(b.conn, &after);
+  assert_true(after.bytes_held < before.bytes_held);
+  drop(&b);
+}
+
 static void an_answer_chooses(void **state) {
   (void)state;
   bench b = receive(UPGRADE, sizeof(UPGRADE) - 1);
@@ -276,6 +296,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_request_is_shown_as_it_came),
       cmocka_unit_test(without_an_answer_struct_there_is_no_subprotocol),
+      cmocka_unit_test(the_open_event_shows_the_request_that_was_accepted),
       cmocka_unit_test(an_answer_chooses),
       cmocka_unit_test(a_wrong_answer_is_named_and_changes_nothing),
       cmocka_unit_test(a_request_is_answered_once),

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "player.h"
+#include "proto/conn.h"
 #include "test.h"
 #include "test_alloc.h"
 
@@ -131,8 +132,7 @@ static void every_case_survives_failing_allocations(void **state) {
   torture_cases(true);
 }
 
-/* -- Handshakes
- * ---------------------------------------------------------------- */
+/* -- Handshakes ------------------------------------------------------------ */
 
 typedef void scenario(const ws_allocator *allocator);
 
@@ -261,6 +261,32 @@ static void respond_twice(ws_conn *conn) {
   assert_true(err == 0 || err == WS_ERR_NO_MEMORY);
 }
 
+static void make_as_part_of_a_struct(const ws_allocator *allocator) {
+  struct {
+    int before;
+    ws_conn conn;
+  } socket = {.before = 1};
+  ws_conn_options options;
+  ws_conn_options_init(&options);
+  options.allocator = *allocator;
+  ws_conn_config *config = NULL;
+  if (ws_conn_config_new(WS_ROLE_SERVER, &options, &config, NULL) != 0) return;
+  const int err = ws__conn_init(&socket.conn, config, 0);
+  ws_conn_config_free(config);
+  if (err == 0) {
+    assert_int_equal(ws_conn_state(&socket.conn), WS_STATE_CONNECTING);
+    ws__conn_deinit(&socket.conn);
+  } else {
+    assert_int_equal(err, WS_ERR_NO_MEMORY);
+  }
+  assert_int_equal(socket.before, 1);
+}
+
+static void a_connection_is_part_of_another_struct(void **state) {
+  (void)state;
+  fail_each_of(make_as_part_of_a_struct);
+}
+
 static void accept_upgrade(const ws_allocator *allocator) {
   ws_conn *conn = new_conn(WS_ROLE_SERVER, allocator);
   if (conn != NULL) finish(conn, upgrade_request, accept_twice);
@@ -361,6 +387,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_case_survives_one_failed_allocation),
       cmocka_unit_test(every_case_survives_failing_allocations),
+      cmocka_unit_test(a_connection_is_part_of_another_struct),
       cmocka_unit_test(a_server_accepts),
       cmocka_unit_test(a_server_refuses),
       cmocka_unit_test(a_server_gets_a_malformed_request),

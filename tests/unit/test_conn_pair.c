@@ -52,6 +52,11 @@ static void handle(end *e, const ws_conn_event *event) {
   case WS_EVENT_PING:
   case WS_EVENT_PONG:
   case WS_EVENT_DRAIN: return;
+  case WS_EVENT_RECONNECT:
+  case WS_EVENT_SERVER_ERROR:
+  case WS_EVENT_SERVER_CLOSE:
+  case WS_EVENT_TIMER:
+  case WS_EVENT_TASK: fail_msg("event %d is none", (int)event->type);
   }
 }
 

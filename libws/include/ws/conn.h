@@ -383,7 +383,13 @@ typedef enum ws_event_type {
   WS_EVENT_PONG,        /* A pong, asked for or not. */
   WS_EVENT_DRAIN,       /* The send queue has room again. */
   WS_EVENT_ERROR,       /* Why the connection fails; WS_EVENT_CLOSE is next. */
-  WS_EVENT_CLOSE        /* The end: close the transport. */
+  WS_EVENT_CLOSE,       /* The end: close the transport. */
+  /* Of ws/ws.h only. */
+  WS_EVENT_RECONNECT,    /* A client lost its connection and will try again. */
+  WS_EVENT_SERVER_ERROR, /* A server failed at something beside a connection. */
+  WS_EVENT_SERVER_CLOSE, /* A server has ended. */
+  WS_EVENT_TIMER,        /* The time of a timer has come. */
+  WS_EVENT_TASK          /* A call was posted to the loop. */
 } ws_event_type;
 
 /* Who is at fault. */
@@ -416,44 +422,53 @@ typedef struct ws_cause {
   const ws_response *response;
 } ws_cause;
 
-/* One event. What its pointers point to is borrowed until the next call of
- * ws_conn_next_event(), ws_conn_feed(), ws_conn_keep_input() or ws_conn_free()
- * on the connection, unless more is said. */
+/* What goes with an event, by its type. What its pointers point to is borrowed
+ * until the next call of ws_conn_next_event(), ws_conn_feed(),
+ * ws_conn_keep_input() or ws_conn_free() on the connection, unless more is
+ * said.
+ */
+typedef union ws_event_data {
+  /* REQUEST. Lives until answered; of an upgrade that was accepted, until the
+   * open event is over. */
+  const ws_request *request;
+  /* OPEN. Both live until the next call of ws_conn_next_event(). */
+  struct {
+    const ws_request *request;   /* What was accepted (server), or NULL. */
+    const ws_response *response; /* The 101 (client), or NULL. */
+  } open;
+  /* MESSAGE. Text is valid UTF-8 as a whole; with streaming a piece may end
+   * inside a character. Without streaming both flags are always set. */
+  struct {
+    const uint8_t *data; /* Never NULL. */
+    size_t len;
+    ws_message_type type;
+    bool is_first;
+    bool is_last;
+  } message;
+  /* PING, PONG. `rtt` is how many milliseconds ago the ping left that this pong
+   * answers, or WS_NEVER when it answers none of ours. */
+  struct {
+    const uint8_t *data;
+    size_t len;
+    uint32_t rtt;
+  } control;
+  /* ERROR. */
+  ws_cause error;
+  /* CLOSE, as a browser's CloseEvent: the peer's code or 1005 when its Close
+   * frame had none, 1006 when the connection failed; clean when both Close
+   * frames went over the wire. The reason is UTF-8. */
+  struct {
+    const char *reason; /* Ends in NUL. Never NULL. */
+    size_t reason_len;
+    uint16_t code;
+    bool was_clean;
+  } close;
+} ws_event_data;
+
+/* One event. */
 typedef struct ws_conn_event {
   ws_event_type type;
-  union {
-    /* REQUEST. Lives until answered. */
-    const ws_request *request;
-    /* OPEN. The 101 (client), NULL (server). */
-    const ws_response *response;
-    /* MESSAGE. Text is valid UTF-8 as a whole; with streaming a piece may end
-     * inside a character. Without streaming both flags are always set. */
-    struct {
-      const uint8_t *data; /* Never NULL. */
-      size_t len;
-      ws_message_type type;
-      bool is_first;
-      bool is_last;
-    } message;
-    /* PING, PONG. `rtt` is how many milliseconds ago the ping left that this
-     * pong answers, or WS_NEVER when it answers none of ours. */
-    struct {
-      const uint8_t *data;
-      size_t len;
-      uint32_t rtt;
-    } control;
-    /* ERROR. */
-    ws_cause error;
-    /* CLOSE, as a browser's CloseEvent: the peer's code or 1005 when its Close
-     * frame had none, 1006 when the connection failed; clean when both Close
-     * frames went over the wire. The reason is UTF-8. */
-    struct {
-      const char *reason; /* Ends in NUL. Never NULL. */
-      size_t reason_len;
-      uint16_t code;
-      bool was_clean;
-    } close;
-  } u;
+  ws_event_data u;
 } ws_conn_event;
 
 /* Takes the next event. Returns false when there is none and all input has been

@@ -13,17 +13,28 @@
 
 static_assert(sizeof(ws_conn) <= 256, "an idle connection is small");
 
+int ws__conn_init(ws_conn *conn, ws_conn_config *config, uint64_t now) {
+  *conn = (ws_conn){
+      .config = ws__config_ref(config),
+      .now = now,
+      .phase_since = (ws__stamp)now,
+      .useless_at = (ws__stamp)now,
+      .useless_budget = config->options.useless_burst,
+      .rtt = WS_NEVER,
+  };
+  const int err = ws__opening_new(conn);
+  if (err != 0) ws_conn_config_free(config);
+  return err;
+}
+
 int ws_conn_new(ws_conn_config *config, uint64_t now, ws_conn **out_conn) {
-  ws_conn *conn = ws__alloc_zero(ws__config_allocator(config), sizeof(*conn));
+  const ws_allocator *allocator = ws__config_allocator(config);
+  ws_conn *conn = ws__alloc(allocator, sizeof(*conn));
   if (conn == NULL) return WS_ERR_NO_MEMORY;
-  conn->config = ws__config_ref(config);
-  conn->now = now;
-  conn->phase_since = conn->useless_at = ws__conn_stamp(conn);
-  conn->useless_budget = config->options.useless_burst;
-  conn->rtt = WS_NEVER;
-  if (ws__opening_new(conn) != 0) {
-    ws_conn_free(conn);
-    return WS_ERR_NO_MEMORY;
+  const int err = ws__conn_init(conn, config, now);
+  if (err != 0) {
+    ws__free(allocator, conn, sizeof(*conn));
+    return err;
   }
   *out_conn = conn;
   return 0;
@@ -36,9 +47,7 @@ static void free_kept(ws_conn *conn) {
   conn->kept = NULL;
 }
 
-void ws_conn_free(ws_conn *conn) {
-  if (conn == NULL) return;
-  ws_conn_config *config = conn->config;
+void ws__conn_deinit(ws_conn *conn) {
   const ws_allocator *allocator = ws__conn_allocator(conn);
   ws__opening_free(conn);
   ws__message_free(conn);
@@ -48,8 +57,14 @@ void ws_conn_free(ws_conn *conn) {
   ws__free(allocator, conn->names, ws__conn_names_size(conn));
   (void)ws__output_reclaim(&conn->output, allocator);
   ws__output_clear(&conn->output, allocator);
-  ws__free(allocator, conn, sizeof(*conn));
-  ws_conn_config_free(config);
+  ws_conn_config_free(conn->config);
+}
+
+void ws_conn_free(ws_conn *conn) {
+  if (conn == NULL) return;
+  const ws_allocator allocator = *ws__conn_allocator(conn);
+  ws__conn_deinit(conn);
+  ws__free(&allocator, conn, sizeof(*conn));
 }
 
 void ws__conn_set_state(ws_conn *conn, ws_state state) {
@@ -471,10 +486,9 @@ static void input_used(ws_conn *conn) {
 static bool pending_event(ws_conn *conn, ws_conn_event *event) {
   if (conn->is_open_pending) {
     conn->is_open_pending = false;
-    event->type = WS_EVENT_OPEN;
-    event->u.response = NULL;
-    return true;
+    return ws__opening_open_event(conn, event);
   }
+  if (conn->is_established && conn->opening != NULL) ws__opening_free(conn);
   if (conn->is_drain_pending && conn->state == WS_STATE_OPEN) {
     conn->is_drain_pending = false;
     event->type = WS_EVENT_DRAIN;
@@ -495,7 +509,6 @@ bool ws_conn_next_event(ws_conn *conn, ws_conn_event *out_event) {
   if (conn->end != WS__END_NONE) return end_step(conn, out_event);
 
   ws__receive_release(conn);
-  if (conn->is_established && conn->opening != NULL) ws__opening_free(conn);
   if (pending_event(conn, out_event) || input_step(conn, out_event)) {
     return true;
   }

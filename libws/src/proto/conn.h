@@ -164,6 +164,11 @@ static inline ws__stamp ws__conn_stamp(const ws_conn *conn) {
 
 /* -- conn.c ---------------------------------------------------------------- */
 
+/* ws_conn_new() and ws_conn_free() for a connection that is part of another
+ * struct. After an error there is nothing to deinit. */
+int ws__conn_init(ws_conn *conn, ws_conn_config *config, uint64_t now);
+void ws__conn_deinit(ws_conn *conn);
+
 /* Milliseconds since a stamp; right for times of up to 49 days. */
 static inline uint32_t ws__conn_elapsed(const ws_conn *conn, ws__stamp since) {
   return ws__conn_stamp(conn) - since;
@@ -201,6 +206,9 @@ bool ws__opening_step(ws_conn *conn, ws_conn_event *out_event);
 /* The transport ended, or time is up, before the connection was open. `err`
  * says which, unless what came before says more. */
 void ws__opening_fail(ws_conn *conn, int err);
+
+/* The event of a connection that is OPEN now. Returns true. */
+bool ws__opening_open_event(const ws_conn *conn, ws_conn_event *event);
 
 /* The response of a handshake that failed, for the error event, or NULL. */
 const ws_response *ws__opening_response(const ws_conn *conn);

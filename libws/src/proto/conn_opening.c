@@ -83,6 +83,15 @@ bool ws__opening_is_waiting(const ws_conn *conn) {
          conn->opening->stage == STAGE_WAITING;
 }
 
+bool ws__opening_open_event(const ws_conn *conn, ws_conn_event *event) {
+  const ws__opening *opening = conn->opening;
+  const bool is_server = ws__conn_is_server(conn);
+  event->type = WS_EVENT_OPEN;
+  event->u.open.request = is_server ? &opening->request : NULL;
+  event->u.open.response = is_server ? NULL : &opening->response;
+  return true;
+}
+
 const ws_response *ws__opening_response(const ws_conn *conn) {
   const ws__opening *opening = conn->opening;
   return opening != NULL && opening->response.status != 0 ? &opening->response
@@ -234,9 +243,7 @@ static bool accept_response(ws_conn *conn, ws_conn_event *event) {
     fail(conn, err, reason);
     return false;
   }
-  event->type = WS_EVENT_OPEN;
-  event->u.response = &opening->response;
-  return true;
+  return ws__opening_open_event(conn, event);
 }
 
 /* Goes on to the body of a refusal, which may tell a person why. */
@@ -403,7 +410,6 @@ int ws_conn_accept(ws_conn *conn, const ws_conn_answer *answer,
   const int err = send_accept(conn, &filled, &reason);
   if (err != 0) return misuse(err, reason, out_reason);
   conn->is_open_pending = true;
-  ws__opening_free(conn);
   return 0;
 }
 
