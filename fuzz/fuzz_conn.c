@@ -7,10 +7,12 @@
  *   - states only go forward;
  *   - a deadline is armed exactly until the end;
  *   - what stats call held is what was allocated;
+ *   - bufferedAmount never shrinks inside a handler;
  *   - as long as nothing was damaged, messages arrive as they were sent. */
 #include <string.h>
 
 #include "budget.h"
+#include "proto/conn.h"
 #include "ws/conn.h"
 
 /* Two connections with handshakes and zlib's streams, and what calls send. */
@@ -178,8 +180,9 @@ static void pull(world *w, end *self) {
 
 /* -- The wire -------------------------------------------------------------- */
 
-/* What `from` wants to write goes into its pipe, at most `max` bytes. */
-static void write_out(world *w, end *from, size_t max) {
+/* What `from` wants to write goes into its pipe, at most `max` bytes. Returns
+ * how many. */
+static size_t fill_pipe(end *from, size_t max) {
   ws_slice slices[3];
   const size_t count = ws_conn_output(from->conn, slices, 3);
   size_t taken = 0;
@@ -191,8 +194,20 @@ static void write_out(world *w, end *from, size_t max) {
     from->out.end += len;
     taken += len;
   }
-  ws_conn_consume(from->conn, taken);
+  return taken;
+}
+
+static void write_out(world *w, end *from, size_t max) {
+  ws_conn_consume(from->conn, fill_pipe(from, max));
   pull(w, from);
+}
+
+/* The same from inside a handler. */
+static void write_out_early(end *from, size_t max) {
+  const uint64_t before = ws_conn_buffered_amount(from->conn);
+  ws__conn_consume_early(from->conn, fill_pipe(from, max));
+  require(ws_conn_buffered_amount(from->conn) == before,
+          "bufferedAmount stays as it is inside a handler");
 }
 
 /* The next `max` bytes arrive at `to`. */
@@ -221,32 +236,89 @@ static void deliver(world *w, end *from, end *to, size_t max) {
 
 /* -- Calls ----------------------------------------------------------------- */
 
+/* How a message is sent. */
+enum {
+  SEND_TEXT = 1,
+  SEND_FRAGMENT = 2,
+  SEND_UNCOMPRESSED = 4,
+  SEND_BORROWED = 8,
+  SEND_SHARED = 16,
+  SEND_LARGE = 64
+};
+
+static int send_shared(end *self, ws_message_type type, const void *data,
+                       size_t size, unsigned flags) {
+  static ws_conn_config *config; /* With memory that does not fail. */
+  if (config == NULL) {
+    ws_conn_options options;
+    ws_conn_options_init(&options);
+    options.compression = WS_COMPRESSION_ON;
+    options.compression_threshold = 16;
+    require(ws_conn_config_new(WS_ROLE_SERVER, &options, &config, NULL) == 0,
+            "options");
+  }
+  ws_message *message;
+  require(ws_message_new(config, type, data, size, flags, &message) == 0,
+          "a message");
+  const int err = ws_conn_send_message(self->conn, message);
+  ws_message_free(message);
+  return err;
+}
+
+/* What the pipe does not take at once is copied. */
+static void flush_borrowed(world *w, end *self) {
+  write_out_early(self, next(w) * 32u);
+  (void)ws__conn_own_output(self->conn);
+  check(self);
+  ws__conn_settle(self->conn);
+}
+
+static int send_as(end *self, unsigned how, const void *data, size_t size) {
+  const ws_message_type type = (how & SEND_TEXT) != 0 ? WS_TEXT : WS_BINARY;
+  const unsigned flags =
+      ((how & SEND_FRAGMENT) != 0 ? WS_SEND_FRAGMENT : 0u) |
+      ((how & SEND_UNCOMPRESSED) != 0 ? WS_SEND_UNCOMPRESSED : 0u);
+  if ((how & SEND_SHARED) != 0) {
+    return send_shared(self, type, data, size, flags);
+  }
+  return (how & SEND_BORROWED) != 0
+             ? ws__conn_send_borrowed(self->conn, type, data, size, flags)
+             : ws_conn_send(self->conn, type, data, size, flags);
+}
+
+/* Takes note of a message or a part of one that will arrive. */
+static void note_sent(end *self, unsigned how, const void *data, size_t size) {
+  const uint8_t type = (how & SEND_TEXT) != 0 ? WS_TEXT : WS_BINARY;
+  if (!self->is_sending) self->sending = hash(HASH_START, &type, 1);
+  self->sending = hash(self->sending, data, size);
+  self->is_sending = (how & SEND_FRAGMENT) != 0;
+  if (!self->is_sending) self->sent[self->sent_count++] = self->sending;
+}
+
 /* Sends a message or a part of one, as the script says. */
 static void send_message(world *w, end *self) {
-  static const uint8_t filler[256 * 32] = "all of this is ASCII: abcabcabc";
-  const unsigned kind = next(w);
-  const size_t size = next(w) * ((kind & 64) != 0 ? 32u : 1u);
-  const uint8_t type = (kind & 1) != 0 ? WS_TEXT : WS_BINARY;
-  const bool is_fragment = (kind & 2) != 0;
-  const unsigned flags = (is_fragment ? WS_SEND_FRAGMENT : 0u) |
-                         ((kind & 4) != 0 ? WS_SEND_UNCOMPRESSED : 0u);
+  static const char filler[256 * 32] = "all of this is ASCII: abcabcabc";
+  unsigned how = next(w);
+  if ((how & SEND_SHARED) != 0) how &= ~(unsigned)SEND_FRAGMENT;
+  const size_t size = next(w) * ((how & SEND_LARGE) != 0 ? 32u : 1u);
+  uint8_t *data = malloc(size > 0 ? size : 1); /* Gone after the call. */
+  require(data != NULL, "memory for the fuzzer");
+  memcpy(data, filler, size);
 
   ws_conn_stats old;
   ws_conn_get_stats(self->conn, &old);
   const uint64_t before = ws_conn_buffered_amount(self->conn);
-  const int err =
-      ws_conn_send(self->conn, (ws_message_type)type, filler, size, flags);
-  if (err != 0) return;
-  require(ws_conn_buffered_amount(self->conn) == before + size,
-          "bufferedAmount grows by the payload");
-  ws_conn_stats now;
-  ws_conn_get_stats(self->conn, &now);
-  if (now.bytes_queued == old.bytes_queued) return; /* Not OPEN any more. */
-
-  if (!self->is_sending) self->sending = hash(HASH_START, &type, 1);
-  self->sending = hash(self->sending, filler, size);
-  self->is_sending = is_fragment;
-  if (!is_fragment) self->sent[self->sent_count++] = self->sending;
+  const int err = send_as(self, how, data, size);
+  if (err == 0) {
+    require(ws_conn_buffered_amount(self->conn) == before + size,
+            "bufferedAmount grows by the payload");
+    ws_conn_stats now;
+    ws_conn_get_stats(self->conn, &now);
+    const bool is_open = now.bytes_queued > old.bytes_queued;
+    if (is_open) note_sent(self, how, data, size);
+  }
+  if ((how & SEND_BORROWED) != 0) flush_borrowed(w, self);
+  free(data);
 }
 
 static void answer_request(world *w, end *server) {

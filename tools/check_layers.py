@@ -29,7 +29,9 @@ LAYERS = [
     ["proto/http", "proto/deflate"],
     ["proto/extension", "proto/subprotocol", "proto/authority"],
     ["proto/handshake", "proto/proxy"],
-    ["proto/output", "proto/config"],
+    ["proto/config"],
+    ["proto/message"],
+    ["proto/output"],
     ["proto/conn", "proto/tunnel"],
 
     # io/: the operating system. Stands beside proto/, not on it.

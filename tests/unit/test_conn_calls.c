@@ -329,7 +329,7 @@ static void a_connection_may_be_freed_at_any_time(void **state) {
   (void)state;
   ws_conn_free(NULL);
   ws_conn_config_free(NULL);
-  uint8_t lent[64];
+  uint8_t lent[256];
   bench b = bench_open(WS_ROLE_SERVER);
   assert_int_equal(ws_conn_lend_output(b.d.conn, lent, sizeof(lent)), 0);
   assert_int_equal(ws_conn_lend_output(b.d.conn, lent, sizeof(lent)),

@@ -64,7 +64,7 @@ static void check_ways(context *x) {
       {"output byte by byte", {.trickles = true}},
       {"output byte by byte, single bytes", {.trickles = true, .chunk = 1}},
       {"a lent buffer", {.lent_size = 4096}},
-      {"a small lent buffer", {.lent_size = 64}},
+      {"a small lent buffer", {.lent_size = 96}},
       {"a tiny lent buffer", {.lent_size = 1}},
       {"a lent buffer, single bytes", {.lent_size = 128, .chunk = 1}},
   };

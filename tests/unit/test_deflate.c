@@ -850,6 +850,34 @@ static void streams_that_remember_are_kept(void **state) {
   ws__deflate_free(d);
 }
 
+/* What the peer has seen meanwhile is not known, so nothing is referred to. */
+static void a_stream_that_forgets_goes_on_without_a_window(void **state) {
+  (void)state;
+  uint8_t *data = make_data(NOISE, 1000, 1);
+  ws__deflate *d = new_plain(15, false);
+  ws__buf first = {0};
+  ws__buf second = {0};
+  deflate_whole(d, data, 1000, &first);
+  ws__deflate_forget(d);
+  deflate_whole(d, data, 1000, &second);
+  assert_int_equal(second.len, first.len);
+  deflate_whole(d, data, 1000, &second); /* Once is enough. */
+  assert_true(second.len < 100);
+
+  ws__deflate_forget(d);
+  ws__deflate_forget(d);
+  const size_t held = ws__deflate_held(d);
+  ws__deflate_release_idle(d);
+  assert_true(ws__deflate_held(d) < held / 10);
+  deflate_whole(d, data, 1000, &second);
+  assert_int_equal(second.len, first.len);
+
+  free_buf(&first);
+  free_buf(&second);
+  ws__deflate_free(d);
+  free(data);
+}
+
 static void freeing_nothing_is_fine(void **state) {
   (void)state;
   ws__deflate_free(NULL);
@@ -986,6 +1014,7 @@ int main(int argc, char **argv) {
       CASE(a_mebibyte_of_empty_blocks_is_one_empty_message),
       CASE(streams_are_made_when_used_and_given_back_when_idle),
       CASE(streams_that_remember_are_kept),
+      CASE(a_stream_that_forgets_goes_on_without_a_window),
       CASE(freeing_nothing_is_fine),
       CASE(every_failed_allocation_is_an_error_and_leaks_nothing),
       CASE(a_stream_that_could_not_be_made_can_be_made_later),

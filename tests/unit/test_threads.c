@@ -1,5 +1,6 @@
 /* test_threads.c - what the headers allow any thread to use at once: a
- * configuration, a URL, the random source, and the choice of vector kernels.
+ * configuration, a URL, a message, the random source, and the choice of vector
+ * kernels.
  *
  * Each thread opens connections of both roles from configurations that all
  * share, and lets them talk. ThreadSanitizer sees what this cannot:
@@ -25,6 +26,7 @@ typedef struct shared {
   ws_conn_config *client;
   ws_conn_config *server;
   ws_url *url;
+  ws_message *message; /* Of TEXT_SIZE bytes. */
   pthread_barrier_t start;
 } shared;
 
@@ -95,10 +97,10 @@ static unsigned carry(ws_conn *from, ws_conn *to) {
   return texts;
 }
 
-static int talk(const ws_url *url, ws_conn *client, ws_conn *server) {
+static int talk(const shared *s, ws_conn *client, ws_conn *server) {
   ws_conn_request request;
   ws_conn_request_init(&request);
-  request.url = url;
+  request.url = s->url;
   CHECK(ws_conn_connect(client, &request, NULL) == 0);
   carry(client, server);
   carry(server, client);
@@ -109,8 +111,11 @@ static int talk(const ws_url *url, ws_conn *client, ws_conn *server) {
   memset(text, 'x', sizeof(text));
   CHECK(ws_conn_send(client, WS_TEXT, text, sizeof(text), 0) == 0);
   CHECK(ws_conn_send(server, WS_TEXT, text, sizeof(text), 0) == 0);
-  CHECK(carry(client, server) == 1);
-  CHECK(carry(server, client) == 1);
+  CHECK(ws_conn_send_message(client, s->message) == 0);
+  CHECK(ws_conn_send_message(server, s->message) == 0);
+  CHECK(carry(client, server) == 2);
+  CHECK(carry(server, client) == 2);
+  ws_message_free(ws_message_retain(s->message));
   CHECK(ws_conn_close(client, WS_CLOSE_NORMAL, NULL, 0) == 0);
   carry(client, server);
   carry(server, client);
@@ -124,7 +129,7 @@ static int open_and_talk(const shared *s) {
   int line = __LINE__;
   if (ws_conn_new(s->client, 0, &client) == 0 &&
       ws_conn_new(s->server, 0, &server) == 0) {
-    line = talk(s->url, client, server);
+    line = talk(s, client, server);
   }
   ws_conn_free(client);
   ws_conn_free(server);
@@ -161,13 +166,18 @@ static ws_conn_config *new_config(ws_role role) {
   return config;
 }
 
-static void threads_share_configurations_urls_and_kernels(void **state) {
+static void
+threads_share_configurations_urls_messages_and_kernels(void **state) {
   (void)state;
   shared s = {
       .client = new_config(WS_ROLE_CLIENT),
       .server = new_config(WS_ROLE_SERVER),
   };
   assert_int_equal(ws_url_parse("ws://h/", 7, NULL, &s.url, NULL), 0);
+  char text[TEXT_SIZE];
+  memset(text, 'y', sizeof(text));
+  assert_int_equal(
+      ws_message_new(s.server, WS_TEXT, text, sizeof(text), 0, &s.message), 0);
   assert_int_equal(pthread_barrier_init(&s.start, NULL, THREADS), 0);
 
   worker workers[THREADS];
@@ -183,6 +193,7 @@ static void threads_share_configurations_urls_and_kernels(void **state) {
 
   pthread_barrier_destroy(&s.start);
   ws_url_free(s.url);
+  ws_message_free(s.message);
   ws_conn_config_free(s.client);
   ws_conn_config_free(s.server);
 }
@@ -213,7 +224,7 @@ static void the_last_reference_may_go_in_any_thread(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(threads_share_configurations_urls_and_kernels),
+      cmocka_unit_test(threads_share_configurations_urls_messages_and_kernels),
       cmocka_unit_test(the_last_reference_may_go_in_any_thread),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

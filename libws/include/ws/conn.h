@@ -521,6 +521,43 @@ static inline int ws_conn_send_binary(ws_conn *conn, const void *data,
   return ws_conn_send(conn, WS_BINARY, data, len, 0);
 }
 
+/* A message made for many receivers: framed, and if wanted deflated, once.
+ * Immutable, counted by references, and usable from any thread. */
+typedef struct ws_message ws_message;
+
+/* Makes a message for the connections of a server. All of `data` is copied.
+ * `flags` may hold WS_SEND_UNCOMPRESSED and WS_SEND_VALID_UTF8. If `config` has
+ * compression on and the message is long enough for it, it is deflated at once,
+ * by itself. Its memory comes from the allocator of `config`, on the threads
+ * that make the message and give up its last reference.
+ * Returns 0; WS_ERR_INVALID_ARGUMENT for another type or flag;
+ * WS_ERR_INVALID_UTF8 for text that is not; WS_ERR_NO_MEMORY. Any thread. Since
+ * 0.1. */
+WS_API int ws_message_new(ws_conn_config *config, ws_message_type type,
+                          const void *data, size_t len, unsigned flags,
+                          ws_message **out_message);
+
+/* Adds a reference. Returns `message`. Any thread. Since 0.1. */
+WS_API ws_message *ws_message_retain(ws_message *message);
+
+/* Gives up a reference; queues in which the message waits have their own. NULL
+ * is fine. Any thread. Since 0.1. */
+WS_API void ws_message_free(ws_message *message);
+
+/* What was given to ws_message_new(). The data lives as long as the message.
+ * Any thread. Since 0.1. */
+WS_API ws_message_type ws_message_get_type(const ws_message *message);
+WS_API const uint8_t *ws_message_get_data(const ws_message *message,
+                                          size_t *out_len);
+
+/* ws_conn_send() of a whole message that was made for many. A server queues its
+ * frame without copying it, unless it is small; the deflated one if the
+ * connection has a window that is large enough, so what this connection
+ * compresses after it starts with an empty window. A client sends a masked
+ * copy. Returns as ws_conn_send(), and WS_ERR_INVALID_STATE inside a message
+ * that is sent in fragments. Since 0.1. */
+WS_API int ws_conn_send_message(ws_conn *conn, ws_message *message);
+
 /* Sends a ping or an unsolicited pong with at most 125 bytes, copied.
  * Returns 0 (also while CLOSING or CLOSED, when nothing is sent);
  * WS_ERR_INVALID_STATE while CONNECTING; WS_ERR_INVALID_ARGUMENT when too long;

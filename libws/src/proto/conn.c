@@ -55,8 +55,8 @@ void ws__conn_deinit(ws_conn *conn) {
   free_kept(conn);
   ws__deflate_free(conn->deflate);
   ws__free(allocator, conn->names, ws__conn_names_size(conn));
-  (void)ws__output_reclaim(&conn->output, allocator);
   ws__output_clear(&conn->output, allocator);
+  (void)ws__output_reclaim(&conn->output, allocator);
   ws_conn_config_free(conn->config);
 }
 
@@ -540,29 +540,48 @@ static void output_left(ws_conn *conn) {
   if (conn->deflate != NULL) ws__deflate_release_idle(conn->deflate);
 }
 
+void ws__conn_consume_early(ws_conn *conn, size_t len) {
+  assert(len <= conn->output.len);
+  ws__output_consume_early(&conn->output, ws__conn_allocator(conn), len);
+  conn->bytes_sent += len;
+  conn->send_at = ws__conn_stamp(conn);
+}
+
+void ws__conn_settle(ws_conn *conn) {
+  ws__output_settle(&conn->output, ws__conn_allocator(conn));
+  output_left(conn);
+}
+
 void ws_conn_consume(ws_conn *conn, size_t len) {
   assert(len <= conn->output.len);
   if (len > conn->output.len) len = conn->output.len;
   if (len == 0) return;
-  ws__output_consume(&conn->output, ws__conn_allocator(conn), len);
-  conn->bytes_sent += len;
-  conn->send_at = ws__conn_stamp(conn);
-  output_left(conn);
+  ws__conn_consume_early(conn, len);
+  ws__conn_settle(conn);
 }
 
 int ws_conn_lend_output(ws_conn *conn, uint8_t *buffer, size_t len) {
   return ws__output_lend(&conn->output, buffer, len);
 }
 
-int ws_conn_reclaim_output(ws_conn *conn) {
-  const int err = ws__output_reclaim(&conn->output, ws__conn_allocator(conn));
-  if (err != 0) {
-    /* A frame may have left in part: no other can follow it. */
-    conn->is_close_sent = false;
-    conn->is_cut = true;
-    ws__conn_fail(conn, err, NULL);
-  }
+/* Ends the connection after output was lost. A frame may have left in part: no
+ * other can follow it. */
+static int output_lost(ws_conn *conn, int err) {
+  if (err == 0) return 0;
+  conn->is_close_sent = false;
+  conn->is_cut = true;
+  ws__conn_fail(conn, err, NULL);
   return err;
+}
+
+int ws__conn_own_output(ws_conn *conn) {
+  return output_lost(conn,
+                     ws__output_own(&conn->output, ws__conn_allocator(conn)));
+}
+
+int ws_conn_reclaim_output(ws_conn *conn) {
+  return output_lost(
+      conn, ws__output_reclaim(&conn->output, ws__conn_allocator(conn)));
 }
 
 /* -- Attributes ------------------------------------------------------------ */

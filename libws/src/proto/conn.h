@@ -194,6 +194,16 @@ static inline void ws__conn_use_input(ws_conn *conn, size_t len) {
   conn->input_len -= len;
 }
 
+/* ws_conn_consume() from inside a handler of the application: bytes leave, but
+ * as in a browser bufferedAmount does not drop while it runs, and no event is
+ * made ready, until ws__conn_settle(). */
+void ws__conn_consume_early(ws_conn *conn, size_t len);
+void ws__conn_settle(ws_conn *conn);
+
+/* Copies what is left of borrowed output; must follow ws__conn_send_borrowed().
+ * Returns 0 or WS_ERR_NO_MEMORY, and then the connection has failed. */
+int ws__conn_own_output(ws_conn *conn);
+
 /* Takes one from the budget of useless frames. Returns 0 or the error to fail
  * with. */
 int ws__conn_spend_useless(ws_conn *conn);
@@ -250,6 +260,12 @@ static inline bool ws__receive_is_busy(const ws_conn *conn) {
 }
 
 /* -- conn_send.c ----------------------------------------------------------- */
+
+/* ws_conn_send(), but `data` need not be copied: until ws__conn_own_output() it
+ * must stay where it is. A loop that writes between the two copies only what
+ * the transport did not take. */
+int ws__conn_send_borrowed(ws_conn *conn, ws_message_type type,
+                           const void *data, size_t len, unsigned flags);
 
 /* Puts bytes that are not frames (the handshake) into the output. Returns 0 or
  * WS_ERR_NO_MEMORY. */

@@ -11,6 +11,9 @@
 /* Pongs beyond this many unsent bytes wait for the others to leave. */
 #define MAX_PONG_BYTES 4096
 
+/* Frames from this size on are not copied if they can stay where they are. */
+#define POINT_MIN ((size_t)4096)
+
 /* Whether the application may send. */
 static bool is_open(const ws_conn *conn) {
   return conn->state == WS_STATE_OPEN && !conn->is_cut;
@@ -24,19 +27,26 @@ static bool can_answer(const ws_conn *conn) {
 
 /* -- Frames ---------------------------------------------------------------- */
 
-/* Output that begins to wait starts the clock of send_timeout. */
-static void commit(ws_conn *conn, size_t len, uint64_t payload) {
+/* Output that begins to wait starts the clock of send_timeout. To be called
+ * before some is added. */
+static void note_output(ws_conn *conn) {
   if (conn->output.len == 0) conn->send_at = ws__conn_stamp(conn);
-  ws__output_commit(&conn->output, len, payload);
 }
 
-int ws__send_raw(ws_conn *conn, const void *data, size_t len) {
+/* Puts a copy of bytes that are frames already, or none, into the output. */
+static int send_copy(ws_conn *conn, const void *data, size_t len,
+                     uint64_t payload) {
   uint8_t *place =
       ws__output_reserve(&conn->output, ws__conn_allocator(conn), len);
   if (place == NULL) return WS_ERR_NO_MEMORY;
   memcpy(place, data, len);
-  commit(conn, len, 0);
+  note_output(conn);
+  ws__output_commit(&conn->output, len, payload);
   return 0;
+}
+
+int ws__send_raw(ws_conn *conn, const void *data, size_t len) {
+  return send_copy(conn, data, len, 0);
 }
 
 /* Whether the application may add `len` bytes. What the protocol itself sends
@@ -68,8 +78,20 @@ static int send_frame(ws_conn *conn, ws__opcode opcode, bool is_final,
   uint8_t *body = place + ws__frame_write(place, opcode, is_final, has_rsv1,
                                           len, is_masked ? key : NULL);
   ws__mask_copy(body, data, len, key, 0); /* With a key of zeros, a copy. */
-  commit(conn, head_size + len, payload);
+  note_output(conn);
+  ws__output_commit(&conn->output, head_size + len, payload);
   return 0;
+}
+
+/* Puts a whole message of a server into the output without copying it. */
+static int send_borrowed(ws_conn *conn, ws_message_type type, const void *data,
+                         size_t len) {
+  uint8_t head[WS__FRAME_HEAD_MAX];
+  const size_t head_len =
+      ws__frame_write(head, (ws__opcode)type, true, false, len, NULL);
+  note_output(conn);
+  return ws__output_borrow(&conn->output, ws__conn_allocator(conn),
+                           (ws_slice){head, head_len}, (ws_slice){data, len});
 }
 
 static int send_control(ws_conn *conn, ws__opcode opcode, const void *data,
@@ -114,9 +136,23 @@ static bool wants_compression(const ws_conn *conn, size_t len, unsigned flags) {
          len >= ws__conn_options(conn)->compression_threshold;
 }
 
+/* After each message, or part of one, that has been put into the output. */
+static void note_message(ws_conn *conn, bool is_final) {
+  if (is_final) conn->messages_sent++;
+  if (conn->output.len > ws__conn_options(conn)->send_high_water) {
+    conn->is_above_high_water = true;
+  }
+}
+
+/* WHATWG: send() then only "increases the bufferedAmount attribute by the
+ * length". */
+static void count_unsent(ws_conn *conn, size_t len) {
+  conn->output.payload += len;
+}
+
 /* Sends one part of a message, or all of it. */
 static int send_part(ws_conn *conn, ws_message_type type, const void *data,
-                     size_t len, unsigned flags) {
+                     size_t len, unsigned flags, bool is_borrowed) {
   const bool is_first = conn->send_type == 0;
   const bool is_final = (flags & WS_SEND_FRAGMENT) == 0;
   if (is_first) {
@@ -132,6 +168,8 @@ static int send_part(ws_conn *conn, ws_message_type type, const void *data,
     err = send_compressed(conn, opcode, is_final, data, len, &sent);
   } else if (!has_room(conn, len)) {
     err = WS_ERR_SEND_QUEUE_FULL;
+  } else if (is_borrowed && is_first && is_final) {
+    err = send_borrowed(conn, type, data, len);
   } else {
     err = send_frame(conn, opcode, is_final, false, data, len, len);
   }
@@ -139,10 +177,7 @@ static int send_part(ws_conn *conn, ws_message_type type, const void *data,
 
   conn->is_send_started = conn->is_send_started || sent;
   conn->send_type = is_final ? 0 : (uint8_t)type;
-  if (is_final) conn->messages_sent++;
-  if (conn->output.len > ws__conn_options(conn)->send_high_water) {
-    conn->is_above_high_water = true;
-  }
+  note_message(conn, is_final);
   return 0;
 }
 
@@ -151,8 +186,8 @@ static bool is_harmless(const ws_conn *conn, int err) {
   return err == WS_ERR_NO_MEMORY && !conn->is_send_compressed;
 }
 
-int ws_conn_send(ws_conn *conn, ws_message_type type, const void *data,
-                 size_t len, unsigned flags) {
+static int send_message(ws_conn *conn, ws_message_type type, const void *data,
+                        size_t len, unsigned flags, bool is_borrowed) {
   if (conn->state == WS_STATE_CONNECTING) return WS_ERR_INVALID_STATE;
   if (type != WS_TEXT && type != WS_BINARY) return WS_ERR_INVALID_ARGUMENT;
   if (conn->send_type != 0 && conn->send_type != type) {
@@ -163,17 +198,82 @@ int ws_conn_send(ws_conn *conn, ws_message_type type, const void *data,
     return WS_ERR_INVALID_UTF8;
   }
   if (!is_open(conn)) {
-    /* WHATWG: send() then only "increases the bufferedAmount attribute". */
-    conn->output.payload += len;
+    count_unsent(conn, len);
     return 0;
   }
 
-  const int err = send_part(conn, type, data, len, flags);
+  const int err = send_part(conn, type, data, len, flags, is_borrowed);
   if (err == 0) {
     conn->send_utf8 = utf8;
   } else if (!is_harmless(conn, err)) {
-    /* The message is lost, and stays counted. */
-    conn->output.payload += len;
+    count_unsent(conn, len); /* The message is lost. */
+    ws__conn_fail(conn, err, NULL);
+  }
+  return err;
+}
+
+int ws_conn_send(ws_conn *conn, ws_message_type type, const void *data,
+                 size_t len, unsigned flags) {
+  return send_message(conn, type, data, len, flags, false);
+}
+
+int ws__conn_send_borrowed(ws_conn *conn, ws_message_type type,
+                           const void *data, size_t len, unsigned flags) {
+  const bool can_borrow = ws__conn_is_server(conn) && len >= POINT_MIN;
+  return send_message(conn, type, data, len, flags, can_borrow);
+}
+
+/* -- Messages made for many ------------------------------------------------ */
+
+/* The frame of the message that this connection may send, or NULL if it has to
+ * make its own. What was deflated with a small window can be inflated with a
+ * larger one. */
+static const ws_slice *choose_frame(const ws_conn *conn,
+                                    const ws_message *message) {
+  if (!ws__conn_is_server(conn)) return NULL; /* Masks its own. */
+  if (!wants_compression(conn, message->len, message->flags)) {
+    return &message->plain;
+  }
+  if (message->deflated.len == 0 ||
+      message->window_bits > ws__deflate_window_bits(conn->deflate)) {
+    return NULL;
+  }
+  return &message->deflated;
+}
+
+static int share_frame(ws_conn *conn, ws_message *message,
+                       const ws_slice *frame) {
+  if (!has_room(conn, frame->len)) return WS_ERR_SEND_QUEUE_FULL;
+  if (frame->len < POINT_MIN) {
+    return send_copy(conn, frame->data, frame->len, message->len);
+  }
+  note_output(conn);
+  return ws__output_share(&conn->output, ws__conn_allocator(conn), message,
+                          *frame);
+}
+
+int ws_conn_send_message(ws_conn *conn, ws_message *message) {
+  if (conn->state == WS_STATE_CONNECTING) return WS_ERR_INVALID_STATE;
+  if (conn->send_type != 0) return WS_ERR_INVALID_STATE;
+  if (!is_open(conn)) {
+    count_unsent(conn, message->len);
+    return 0;
+  }
+  const ws_slice *frame = choose_frame(conn, message);
+  if (frame == NULL) {
+    size_t len;
+    const uint8_t *data = ws_message_get_data(message, &len);
+    return ws_conn_send(conn, message->type, data, len, message->flags);
+  }
+
+  const int err = share_frame(conn, message, frame);
+  if (err == 0) {
+    /* The peer's window now holds what our compressor has not seen. Section
+     * 7.1.1 leaves it to us to start afresh. */
+    if (frame == &message->deflated) ws__deflate_forget(conn->deflate);
+    note_message(conn, true);
+  } else if (err != WS_ERR_NO_MEMORY) {
+    count_unsent(conn, message->len); /* It is lost. */
     ws__conn_fail(conn, err, NULL);
   }
   return err;

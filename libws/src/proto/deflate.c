@@ -37,8 +37,9 @@ typedef struct flow {
   z_stream zlib;
   uint8_t window_bits;
   bool no_context_takeover;
-  bool is_open;    /* `zlib` holds memory. */
-  bool in_message; /* A message has begun and not ended. */
+  bool must_forget; /* The next message must not refer to those before it. */
+  bool is_open;     /* `zlib` holds memory. */
+  bool in_message;  /* A message has begun and not ended. */
 } flow;
 
 struct ws__deflate {
@@ -129,13 +130,23 @@ void ws__deflate_free(ws__deflate *d) {
   ws__free(d->allocator, d, sizeof(*d));
 }
 
+/* Whether nothing has to be remembered. */
 static bool is_idle(const flow *f) {
-  return f->no_context_takeover && !f->in_message;
+  return (f->no_context_takeover || f->must_forget) && !f->in_message;
 }
 
 void ws__deflate_release_idle(ws__deflate *d) {
   if (is_idle(&d->out)) close_out(d);
   if (is_idle(&d->in)) close_in(d);
+}
+
+void ws__deflate_forget(ws__deflate *d) {
+  assert(!d->out.in_message);
+  d->out.must_forget = true;
+}
+
+uint8_t ws__deflate_window_bits(const ws__deflate *d) {
+  return d->out.window_bits;
 }
 
 size_t ws__deflate_held(const ws__deflate *d) {
@@ -171,9 +182,10 @@ static int begin_out(ws__deflate *d) {
   if (!d->out.is_open) {
     const int err = open_out(d);
     if (err != 0) return err;
-  } else if (d->out.no_context_takeover) {
+  } else if (is_idle(&d->out)) {
     deflateReset(&d->out.zlib);
   }
+  d->out.must_forget = false;
   d->out.in_message = true;
   return 0;
 }

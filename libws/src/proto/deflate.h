@@ -52,6 +52,13 @@ int ws__deflate_expand(ws__deflate *deflate, const uint8_t **data, size_t *len,
                        bool is_last, uint8_t *out, size_t out_cap,
                        size_t *out_len, bool *done);
 
+/* Compresses the next message without reference to those before it. Between
+ * messages only. */
+void ws__deflate_forget(ws__deflate *deflate);
+
+/* The window with which it compresses. */
+uint8_t ws__deflate_window_bits(const ws__deflate *deflate);
+
 /* Gives back the memory of streams that have nothing to remember: between
  * messages, where there is no context takeover. */
 void ws__deflate_release_idle(ws__deflate *deflate);

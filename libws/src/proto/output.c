@@ -7,8 +7,15 @@
 /* New chunks take this much with their head: several small frames fit one. */
 #define CHUNK_SIZE 4096
 
-static size_t chunk_size(const ws__chunk *chunk) {
-  return sizeof(*chunk) + chunk->cap;
+/* -- Chunks ---------------------------------------------------------------- */
+
+static size_t waiting_in(const ws__chunk *chunk) {
+  return chunk->end - chunk->start;
+}
+
+/* Room for more bytes behind those that wait. */
+static size_t room_in(const ws__chunk *chunk) {
+  return chunk->data == chunk->bytes ? chunk->cap - chunk->end : 0;
 }
 
 static ws__chunk *chunk_new(const ws_allocator *allocator, size_t len) {
@@ -18,136 +25,299 @@ static ws__chunk *chunk_new(const ws_allocator *allocator, size_t len) {
 
   ws__chunk *chunk = ws__alloc(allocator, size);
   if (chunk == NULL) return NULL;
-  *chunk = (ws__chunk){.cap = size - sizeof(ws__chunk)};
+  *chunk = (ws__chunk){.data = chunk->bytes, .cap = size - sizeof(ws__chunk)};
   return chunk;
 }
 
-static void append_chunk(ws__output *output, ws__chunk *chunk) {
-  if (output->tail == NULL) {
-    output->head = chunk;
-  } else {
-    output->tail->next = chunk;
-  }
-  output->tail = chunk;
+/* A chunk for bytes that lie elsewhere; all of them wait. */
+static ws__chunk *pointer_new(const ws_allocator *allocator,
+                              ws__chunk_kind kind, ws_slice bytes,
+                              uint64_t payload) {
+  ws__chunk *chunk = ws__alloc(allocator, sizeof(*chunk));
+  if (chunk == NULL) return NULL;
+  *chunk = (ws__chunk){
+      .data = bytes.data,
+      .end = bytes.len,
+      .cap = bytes.len,
+      .payload = payload,
+      .kind = kind,
+  };
+  return chunk;
 }
 
-/* Unlinks the first chunk; one of ours is freed, a lent one is ready again. */
-static void drop_head(ws__output *output, const ws_allocator *allocator) {
-  ws__chunk *chunk = output->head;
-  output->head = chunk->next;
-  if (output->head == NULL) output->tail = NULL;
-
-  if (chunk == output->lent) {
-    *chunk = (ws__chunk){.cap = chunk->cap};
-  } else {
-    ws__free(allocator, chunk, chunk_size(chunk));
+static size_t chunk_held(const ws__chunk *chunk) {
+  switch (chunk->kind) {
+  case WS__CHUNK_OWN:
+  case WS__CHUNK_COPIED: return sizeof(*chunk) + chunk->cap;
+  case WS__CHUNK_SHARED:
+  case WS__CHUNK_BORROWED: return sizeof(*chunk);
+  case WS__CHUNK_LENT: break;
   }
+  return 0;
 }
+
+static void chunk_free(const ws_allocator *allocator, ws__chunk *chunk) {
+  switch (chunk->kind) {
+  case WS__CHUNK_LENT: return;
+  case WS__CHUNK_OWN: ws__free(allocator, chunk, chunk_held(chunk)); return;
+  case WS__CHUNK_SHARED: ws_message_free(chunk->owner.message); break;
+  case WS__CHUNK_COPIED:
+    ws__free(allocator, chunk->owner.copy, chunk->cap);
+    break;
+  case WS__CHUNK_BORROWED: break;
+  }
+  ws__free(allocator, chunk, sizeof(*chunk));
+}
+
+/* -- The ring -------------------------------------------------------------- */
+
+static ws__chunk *first(const ws__output *output) {
+  return output->last->next;
+}
+
+/* The lent chunk, or NULL. */
+static ws__chunk *find_loan(const ws__output *output) {
+  if (output->last == NULL) return NULL;
+  return first(output)->kind == WS__CHUNK_LENT ? first(output) : NULL;
+}
+
+/* What stands before the first chunk in which bytes wait; there is one. */
+static ws__chunk *before_waiting(const ws__output *output) {
+  ws__chunk *before = output->last;
+  return waiting_in(before->next) > 0 ? before : before->next;
+}
+
+static void insert_after(ws__chunk *before, ws__chunk *chunk) {
+  chunk->next = before->next;
+  before->next = chunk;
+}
+
+static void drop_after(ws__output *output, const ws_allocator *allocator,
+                       ws__chunk *before) {
+  ws__chunk *chunk = before->next;
+  before->next = chunk->next;
+  if (chunk == output->last) output->last = chunk != before ? before : NULL;
+  chunk_free(allocator, chunk);
+}
+
+/* A chunk that has stayed only for its count hands that on and goes. */
+static void append(ws__output *output, const ws_allocator *allocator,
+                   ws__chunk *chunk) {
+  uint64_t early = 0;
+  if (output->last != NULL && output->len == 0) {
+    early = first(output)->early;
+    ws__output_clear(output, allocator);
+  }
+  if (output->last != NULL) {
+    insert_after(output->last, chunk);
+  } else {
+    chunk->next = chunk;
+  }
+  output->last = chunk;
+  first(output)->early += early;
+}
+
+/* -- Bytes in -------------------------------------------------------------- */
 
 uint8_t *ws__output_reserve(ws__output *output, const ws_allocator *allocator,
                             size_t len) {
-  ws__chunk *chunk = output->tail != NULL ? output->tail : output->lent;
-  if (chunk == NULL || len > chunk->cap - chunk->end) {
+  ws__chunk *chunk = output->last;
+  if (chunk == NULL || len > room_in(chunk)) {
     chunk = chunk_new(allocator, len);
     if (chunk == NULL) return NULL;
+    append(output, allocator, chunk);
   }
-  if (chunk != output->tail) append_chunk(output, chunk);
-  return chunk->data + chunk->end;
+  return chunk->bytes + chunk->end;
 }
 
 void ws__output_commit(ws__output *output, size_t len, uint64_t payload) {
-  ws__chunk *chunk = output->tail;
-  assert(len <= chunk->cap - chunk->end);
+  ws__chunk *chunk = output->last;
+  assert(len <= room_in(chunk));
   chunk->end += len;
   chunk->payload += payload;
   output->len += len;
   output->payload += payload;
 }
 
+static void append_pointer(ws__output *output, const ws_allocator *allocator,
+                           ws__chunk *chunk) {
+  append(output, allocator, chunk);
+  output->len += chunk->end;
+  output->payload += chunk->payload;
+}
+
+int ws__output_share(ws__output *output, const ws_allocator *allocator,
+                     ws_message *message, ws_slice frame) {
+  ws__chunk *chunk =
+      pointer_new(allocator, WS__CHUNK_SHARED, frame, message->len);
+  if (chunk == NULL) return WS_ERR_NO_MEMORY;
+  chunk->owner.message = ws_message_retain(message);
+  append_pointer(output, allocator, chunk);
+  return 0;
+}
+
+int ws__output_borrow(ws__output *output, const ws_allocator *allocator,
+                      ws_slice head, ws_slice payload) {
+  ws__chunk *chunk =
+      pointer_new(allocator, WS__CHUNK_BORROWED, payload, payload.len);
+  if (chunk == NULL) return WS_ERR_NO_MEMORY;
+  uint8_t *place = ws__output_reserve(output, allocator, head.len);
+  if (place == NULL) {
+    chunk_free(allocator, chunk);
+    return WS_ERR_NO_MEMORY;
+  }
+  memcpy(place, head.data, head.len);
+  ws__output_commit(output, head.len, 0);
+  append_pointer(output, allocator, chunk);
+  return 0;
+}
+
+int ws__output_own(ws__output *output, const ws_allocator *allocator) {
+  ws__chunk *chunk = output->last;
+  if (chunk == NULL || chunk->kind != WS__CHUNK_BORROWED) return 0;
+  const size_t waiting = waiting_in(chunk);
+  if (waiting == 0) return 0;
+
+  uint8_t *copy = ws__alloc(allocator, waiting);
+  if (copy == NULL) {
+    ws__output_clear(output, allocator);
+    return WS_ERR_NO_MEMORY;
+  }
+  memcpy(copy, chunk->data + chunk->start, waiting);
+  chunk->kind = WS__CHUNK_COPIED;
+  chunk->owner.copy = copy;
+  chunk->data = copy;
+  chunk->start = 0;
+  chunk->end = chunk->cap = waiting;
+  return 0;
+}
+
+/* -- Bytes out ------------------------------------------------------------- */
+
 size_t ws__output_slices(const ws__output *output, ws_slice *slices,
                          size_t max) {
+  if (output->len == 0 || max == 0) return 0;
+  const ws__chunk *chunk = before_waiting(output);
   size_t count = 0;
-  for (const ws__chunk *chunk = output->head; chunk != NULL && count < max;
-       chunk = chunk->next) {
+  do {
+    chunk = chunk->next;
     slices[count].data = chunk->data + chunk->start;
-    slices[count].len = chunk->end - chunk->start;
+    slices[count].len = waiting_in(chunk);
     count++;
-  }
+  } while (chunk != output->last && count < max);
   return count;
 }
 
-/* Counts messages that have left only in part by the bytes they still have in
+/* Takes bytes from a chunk. Returns the payload that has left with them:
+ * messages that have left only in part count by the bytes they still have in
  * the queue, which is exact but for the head of a frame. */
-static void consume_from(ws__output *output, ws__chunk *chunk, size_t len) {
+static uint64_t take(ws__chunk *chunk, size_t len) {
   chunk->start += len;
-  output->len -= len;
+  const size_t left = waiting_in(chunk);
+  if (chunk->payload <= left) return 0;
+  const uint64_t gone = chunk->payload - left;
+  chunk->payload = left;
+  return gone;
+}
 
-  const size_t left = chunk->end - chunk->start;
-  if (chunk->payload > left) {
-    output->payload -= chunk->payload - left;
-    chunk->payload = left;
+void ws__output_consume_early(ws__output *output, const ws_allocator *allocator,
+                              size_t len) {
+  assert(len <= output->len);
+  uint64_t gone = 0;
+  while (len > 0) {
+    ws__chunk *before = before_waiting(output);
+    ws__chunk *chunk = before->next;
+    const size_t waiting = waiting_in(chunk);
+    const size_t taken = len < waiting ? len : waiting;
+    gone += take(chunk, taken);
+    output->len -= taken;
+    len -= taken;
+    if (taken < waiting) break;
+    if (chunk->data == chunk->bytes) chunk->start = chunk->end = 0;
+    if (chunk != output->last && chunk->kind != WS__CHUNK_LENT) {
+      gone += chunk->early;
+      drop_after(output, allocator, before);
+    }
   }
+  if (gone > 0) first(output)->early += gone;
+}
+
+void ws__output_settle(ws__output *output, const ws_allocator *allocator) {
+  if (output->last == NULL) return;
+  output->payload -= first(output)->early;
+  first(output)->early = 0;
+  if (output->len == 0) ws__output_clear(output, allocator);
 }
 
 void ws__output_consume(ws__output *output, const ws_allocator *allocator,
                         size_t len) {
-  assert(len <= output->len);
-  while (len > 0) {
-    ws__chunk *chunk = output->head;
-    const size_t waiting = chunk->end - chunk->start;
-    const size_t taken = len < waiting ? len : waiting;
-    consume_from(output, chunk, taken);
-    if (taken == waiting) drop_head(output, allocator);
-    len -= taken;
-  }
+  ws__output_consume_early(output, allocator, len);
+  ws__output_settle(output, allocator);
 }
 
 void ws__output_clear(ws__output *output, const ws_allocator *allocator) {
-  while (output->head != NULL)
-    drop_head(output, allocator);
+  ws__chunk *loan = find_loan(output);
+  while (output->last != loan)
+    drop_after(output, allocator, loan != NULL ? loan : output->last);
+  if (loan != NULL) {
+    loan->start = loan->end = 0;
+    loan->payload = loan->early = 0;
+  }
   output->len = 0;
 }
 
+/* -- Lent buffers ---------------------------------------------------------- */
+
 int ws__output_lend(ws__output *output, uint8_t *buffer, size_t len) {
-  if (output->len > 0 || output->lent != NULL) return WS_ERR_INVALID_STATE;
+  if (output->last != NULL) return WS_ERR_INVALID_STATE;
 
   const size_t align = alignof(ws__chunk);
   const size_t skip = (align - (uintptr_t)buffer % align) % align;
   if (len <= skip + sizeof(ws__chunk)) return 0;
 
   ws__chunk *chunk = (ws__chunk *)(void *)(buffer + skip);
-  *chunk = (ws__chunk){.cap = len - skip - sizeof(ws__chunk)};
-  output->lent = chunk;
+  *chunk = (ws__chunk){
+      .data = chunk->bytes,
+      .cap = len - skip - sizeof(ws__chunk),
+      .kind = WS__CHUNK_LENT,
+  };
+  append(output, NULL, chunk);
+  return 0;
+}
+
+/* Copies what waits in the loan to a chunk behind it. */
+static int copy_loan(ws__output *output, const ws_allocator *allocator,
+                     ws__chunk *loan) {
+  const size_t waiting = waiting_in(loan);
+  ws__chunk *copy = chunk_new(allocator, waiting);
+  if (copy == NULL) return WS_ERR_NO_MEMORY;
+  memcpy(copy->bytes, loan->data + loan->start, waiting);
+  copy->end = waiting;
+  copy->payload = loan->payload;
+  insert_after(loan, copy);
+  if (output->last == loan) output->last = copy;
   return 0;
 }
 
 int ws__output_reclaim(ws__output *output, const ws_allocator *allocator) {
-  ws__chunk *lent = output->lent;
-  output->lent = NULL;
-  if (lent == NULL || lent != output->head) return 0;
+  ws__output_settle(output, allocator);
+  ws__chunk *loan = find_loan(output);
+  if (loan == NULL) return 0;
 
-  const size_t waiting = lent->end - lent->start;
-  ws__chunk *chunk = chunk_new(allocator, waiting);
-  if (chunk == NULL) {
-    output->lent = lent; /* It is not ours to free. */
-    ws__output_clear(output, allocator);
-    output->lent = NULL;
-    return WS_ERR_NO_MEMORY;
-  }
-  memcpy(chunk->data, lent->data + lent->start, waiting);
-  chunk->end = waiting;
-  chunk->payload = lent->payload;
-  chunk->next = lent->next;
-  output->head = chunk;
-  if (output->tail == lent) output->tail = chunk;
-  return 0;
+  int err = 0;
+  if (waiting_in(loan) > 0) err = copy_loan(output, allocator, loan);
+  if (err != 0) ws__output_clear(output, allocator);
+  drop_after(output, allocator, output->last);
+  return err;
 }
 
 size_t ws__output_held(const ws__output *output) {
+  if (output->last == NULL) return 0;
   size_t held = 0;
-  for (const ws__chunk *chunk = output->head; chunk != NULL;
-       chunk = chunk->next) {
-    if (chunk != output->lent) held += chunk_size(chunk);
-  }
+  const ws__chunk *chunk = output->last;
+  do {
+    chunk = chunk->next;
+    held += chunk_held(chunk);
+  } while (chunk != output->last);
   return held;
 }
