@@ -1,0 +1,1 @@
+"""What the tests with peers share: processes, raw sockets, certificates, peers."""

@@ -1,0 +1,152 @@
+"""Headless Chromium: a page's own WebSocket, and the chat page."""
+
+from pathlib import Path
+
+import pytest
+
+from support.chromium import Chromium
+from support.foreign import find
+from support.libws import ABNORMAL, MIB, SIZES
+
+pytestmark = pytest.mark.heavy
+
+PAGES = Path(__file__).parent / "pages"
+LARGE = 16 * MIB
+
+
+@pytest.fixture(scope="module")
+def browser():
+    chromium = Chromium(find("chromium"))
+    yield chromium
+    chromium.close()
+
+
+def page_of(url):
+    """The page that a server shows beside its WebSocket."""
+    return url.replace("ws", "http", 1)
+
+
+# -- libws serve ---------------------------------------------------------------
+
+
+def test_messages_come_back_as_they_are(libws, browser):
+    """Row 153: text and binary, from empty to 16 MiB."""
+    server = libws.serve("--root", PAGES, "--max-message", LARGE)
+    with browser.page(page_of(server.url)) as page:
+        seen = page.evaluate(f"echo({server.url!r}, {[*SIZES, MIB, LARGE]})", timeout=30)
+    assert seen == ["", 'close 1000 "" true']
+
+
+def test_compression_is_negotiated(libws, browser):
+    """Rows 113 and 306."""
+    server = libws.serve("--root", PAGES, "--max-message", LARGE, "--compression")
+    with browser.page(page_of(server.url)) as page:
+        extensions, closed = page.evaluate(f"echo({server.url!r}, {[*SIZES, MIB]})", timeout=30)
+    assert extensions.startswith("permessage-deflate")
+    assert closed == 'close 1000 "" true'
+
+
+def test_messages_come_back_over_tls(libws, browser, identity):
+    server = libws.serve("--root", PAGES, "--tls-cert", identity.cert, "--tls-key", identity.key)
+    assert server.url.startswith("wss://")
+    with browser.page(page_of(server.url)) as page:
+        seen = page.evaluate(f"echo({server.url!r}, {list(SIZES)})")
+    assert seen == ["", 'close 1000 "" true']
+
+
+def test_an_origin_that_is_not_ours_is_refused(libws, browser):
+    """A-41: a page may connect to where it came from only."""
+    server = libws.serve("--root", PAGES)
+    other = libws.serve("--root", PAGES)
+    with browser.page(page_of(other.url)) as page:
+        seen = page.evaluate(f"listen({server.url!r})")
+    assert seen == ["error at 3", f'close {ABNORMAL} "" false']
+
+
+def test_an_origin_that_is_allowed_may_connect(libws, browser):
+    page_server = libws.serve("--root", PAGES)
+    server = libws.serve("--origin", page_of(page_server.url).rstrip("/"))
+    with browser.page(page_of(page_server.url)) as page:
+        seen = page.evaluate(f"echo({server.url!r}, [5])")
+    assert seen == ["", 'close 1000 "" true']
+
+
+# -- Who closes ----------------------------------------------------------------
+
+
+@pytest.fixture
+def probe(libws):
+    """A server of which the test sees the events."""
+    probe = libws.probe()
+    probe.url = probe.listen(root=PAGES)
+    return probe
+
+
+@pytest.mark.parametrize("code, reason", [(1000, "done"), (3001, "x"), (4999, "é" * 61)])
+def test_the_browser_closes(browser, probe, code, reason):
+    """Rows 205 and 206."""
+    with browser.page(page_of(probe.url)) as page:
+        seen = page.evaluate(f"openAndClose({probe.url!r}, {code}, {reason!r})")
+    assert seen == [f'close {code} "{reason}" true']
+    probe.expect("open", id=1)
+    probe.expect_close(1, code, reason)
+
+
+def test_the_browser_closes_without_a_code(browser, probe):
+    """Row 204."""
+    with browser.page(page_of(probe.url)) as page:
+        seen = page.evaluate(f"openAndClose({probe.url!r})")
+    assert seen == ['close 1005 "" true']
+    probe.expect("open", id=1)
+    probe.expect_close(1, 1005)
+
+
+@pytest.mark.parametrize("code, reason", [(1000, "done"), (1001, ""), (4000, "enough")])
+def test_the_server_closes(browser, probe, code, reason):
+    """Row 379."""
+    with browser.page(page_of(probe.url)) as page:
+        page.evaluate(f"void (window.seen = listen({probe.url!r}))")
+        probe.expect("open", id=1)
+        probe.command("close-with", 1, code, reason)
+        assert page.evaluate("seen") == ["open", f'close {code} "{reason}" true']
+    probe.expect_close(1, code, reason)
+
+
+def test_a_page_that_goes_away_says_so(browser, probe):
+    """RFC 6455 section 7.4.1: 1001 is "a browser having navigated away from a
+    page"."""
+    with browser.page(page_of(probe.url)) as page:
+        page.evaluate(f"open({probe.url!r}).then(() => null)")
+        probe.expect("open", id=1)
+        page.open("about:blank")
+    probe.expect_close(1, 1001)
+
+
+def test_a_subprotocol_is_chosen(libws, browser):
+    """Row 369: the first that the browser offers and the server speaks."""
+    probe = libws.probe()
+    url = probe.listen(root=PAGES, protocol=["two", "one"])
+    with browser.page(page_of(url)) as page:
+        protocol = page.evaluate(f"open({url!r}, ['zero', 'one', 'two']).then((s) => s.protocol)")
+        assert protocol == "one"
+        probe.expect("open", id=1, protocol="one")
+        page.evaluate("null")
+    probe.expect_close(1, 1001)
+
+
+# -- The chat page -------------------------------------------------------------
+
+
+def test_two_people_chat(libws, browser, out):
+    """Both pages show what both say."""
+    server = libws.serve("--chat")
+    with browser.page(f"{page_of(server.url)}?name=Ann&auto=1") as ann, \
+            browser.page(f"{page_of(server.url)}?name=Bob&auto=1") as bob:
+        for page in (ann, bob):
+            page.wait_for("window.chat && chat.socket && chat.socket.readyState === 1")
+        say(ann, "Hello Bob")
+        bob.wait_for("document.body.innerText.includes('Hello Bob')")
+        say(bob, "<b>Hello</b> Ann")
+        ann.wait_for("document.body.innerText.includes('<b>Hello</b> Ann')")
+        ann.screenshot(out / "chat.png")
+    assert (out / "chat.png").stat().st_size > 10000
