@@ -50,6 +50,7 @@ WS_API const char *ws_version(void);
   X(INVALID_ACCESS, -4, "close code must be 1000 or from 3000 to 4999")        \
   X(FORKED, -5, "the loop belongs to the parent process")                      \
   /* The environment. */                                                       \
+  X(SYSTEM, -9, "the operating system refused")                                \
   X(NO_MEMORY, -10, "out of memory")                                           \
   X(RANDOM, -11, "the random source failed")                                   \
   X(UNEXPECTED_EOF, -12, "the transport ended without a Close frame")          \
@@ -60,9 +61,6 @@ WS_API const char *ws_version(void);
   X(PROXY, -17, "the proxy refused or broke its protocol")                     \
   X(TLS, -18, "TLS failed")                                                    \
   X(CERTIFICATE, -19, "the certificate of the peer was not accepted")          \
-  X(SYSTEM, -9, "the operating system refused")                                \
-  X(BLOCKED_PORT, -8, "the port is on the list of blocked ports")              \
-  X(REDIRECT, -7, "the server redirects, and that may not be followed")        \
   /* The opening handshake: what both sides refuse. */                         \
   X(HTTP_SYNTAX, -20, "malformed HTTP head")                                   \
   X(HTTP_VERSION, -21, "unsupported HTTP version")                             \
@@ -83,6 +81,8 @@ WS_API const char *ws_version(void);
   X(INVALID_ACCEPT, -41, "missing or wrong Sec-WebSocket-Accept")              \
   X(UNEXPECTED_SUBPROTOCOL, -42, "the server chose a subprotocol not offered") \
   X(MISSING_SUBPROTOCOL, -43, "the server chose none of the subprotocols")     \
+  X(REDIRECT, -46, "the server redirects to where it must not be followed")    \
+  X(BLOCKED_PORT, -47, "the port is one that browsers block")                  \
   X(UNEXPECTED_EXTENSION, -44, "the server chose an extension not offered")    \
   X(INVALID_EXTENSION_PARAMETER, -45, "illegal extension parameter")           \
   /* Frames and messages (RFC 6455 sections 5 and 7, RFC 7692). */             \

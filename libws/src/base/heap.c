@@ -4,9 +4,15 @@
 
 #define CAP_MIN 16
 
+/* Doubled, it still fits `place` and a size in bytes. */
+#define CAP_MAX                                  \
+  (UINT32_MAX < SIZE_MAX / sizeof(ws__heap_slot) \
+       ? UINT32_MAX / 2                          \
+       : SIZE_MAX / 2 / sizeof(ws__heap_slot))
+
 static void put(ws__heap *heap, size_t i, ws__heap_slot slot) {
   heap->slots[i] = slot;
-  slot.node->place = i + 1;
+  slot.node->place = (uint32_t)i + 1;
 }
 
 /* Both move a hole from `i` to where `slot` belongs and fill it. */
@@ -47,7 +53,7 @@ static void fill(ws__heap *heap, size_t i, uint64_t old_key,
 }
 
 static int grow(ws__heap *heap, const ws_allocator *allocator) {
-  if (heap->cap > SIZE_MAX / 2 / sizeof(*heap->slots)) return WS_ERR_NO_MEMORY;
+  if (heap->cap > CAP_MAX) return WS_ERR_NO_MEMORY;
   const size_t cap = heap->cap == 0 ? CAP_MIN : heap->cap * 2;
   ws__heap_slot *slots = ws__realloc(
       allocator, heap->slots, heap->cap * sizeof(*slots), cap * sizeof(*slots));

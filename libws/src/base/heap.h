@@ -14,7 +14,7 @@
 /* Lives inside what has a deadline. Zeroed: in no heap. Must not move while it
  * is in one. */
 typedef struct ws__heap_node {
-  size_t place; /* Its slot, counted from 1; 0 for none. */
+  uint32_t place; /* Its slot, counted from 1; 0 for none. */
 } ws__heap_node;
 
 typedef struct ws__heap_slot {

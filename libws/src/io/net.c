@@ -331,6 +331,13 @@ ws__accept_status ws__net_accept(int listener, int *out_fd,
 
 /* -- Any socket ------------------------------------------------------------ */
 
+int ws__net_share(int fd, int *out_fd) {
+  const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) return errno;
+  *out_fd = copy;
+  return 0;
+}
+
 int ws__net_local_addr(int fd, ws__addr *out_addr) {
   *out_addr = (ws__addr){.len = sizeof(out_addr->as)};
   return getsockname(fd, &out_addr->as.any, &out_addr->len) == 0 ? 0 : errno;

@@ -51,6 +51,10 @@ int ws__addr_from_path(ws__addr *out_addr, const char *path);
 const char *ws__addr_format(const ws__addr *addr,
                             char text[WS__ADDR_TEXT_SIZE]);
 
+/* Writes the IP address alone: "1.2.3.4", "::1", "fe80::1%2"; "" for a Unix
+ * socket. Returns `text`. */
+const char *ws__addr_host(const ws__addr *addr, char text[WS__ADDR_TEXT_SIZE]);
+
 /* The port, 0 for a Unix socket. */
 uint16_t ws__addr_port(const ws__addr *addr);
 
@@ -115,6 +119,9 @@ ws__accept_status ws__net_accept(int listener, int *out_fd, ws__addr *out_peer);
  * 0; EBADF, ENOTSOCK, EPROTOTYPE (no stream) or EAFNOSUPPORT. It stays open and
  * the caller's whatever is returned. */
 int ws__net_adopt(int fd, bool *out_is_listener);
+
+/* Makes another descriptor for the same socket. */
+int ws__net_share(int fd, int *out_fd);
 
 /* The addresses of the two ends. */
 int ws__net_local_addr(int fd, ws__addr *out_addr);

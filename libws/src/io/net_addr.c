@@ -71,23 +71,34 @@ int ws__addr_from_path(ws__addr *out_addr, const char *path) {
 
 /* -- To text --------------------------------------------------------------- */
 
-static void format_ipv6(const struct sockaddr_in6 *in6, char *text) {
+static void ipv6_host(const struct sockaddr_in6 *in6, char *text) {
   char host[INET6_ADDRSTRLEN];
   inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
-  const unsigned port = ntohs(in6->sin6_port);
   if (in6->sin6_scope_id != 0) {
-    snprintf(text, WS__ADDR_TEXT_SIZE, "[%s%%%lu]:%u", host,
-             (unsigned long)in6->sin6_scope_id, port);
+    snprintf(text, WS__ADDR_TEXT_SIZE, "%s%%%lu", host,
+             (unsigned long)in6->sin6_scope_id);
   } else {
-    snprintf(text, WS__ADDR_TEXT_SIZE, "[%s]:%u", host, port);
+    snprintf(text, WS__ADDR_TEXT_SIZE, "%s", host);
   }
 }
 
-static void format_ipv4(const struct sockaddr_in *in, char *text) {
-  char host[INET_ADDRSTRLEN];
-  inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
-  snprintf(text, WS__ADDR_TEXT_SIZE, "%s:%u", host,
-           (unsigned)ntohs(in->sin_port));
+const char *ws__addr_host(const ws__addr *addr, char text[WS__ADDR_TEXT_SIZE]) {
+  switch (addr->as.any.sa_family) {
+  case AF_INET:
+    inet_ntop(AF_INET, &addr->as.in.sin_addr, text, WS__ADDR_TEXT_SIZE);
+    break;
+  case AF_INET6: ipv6_host(&addr->as.in6, text); break;
+  default: text[0] = '\0'; break;
+  }
+  return text;
+}
+
+/* "host:port", the host in brackets if it has colons of its own. */
+static void format_ip(const ws__addr *addr, char *text) {
+  char host[WS__ADDR_TEXT_SIZE];
+  const bool is_ipv6 = addr->as.any.sa_family == AF_INET6;
+  snprintf(text, WS__ADDR_TEXT_SIZE, is_ipv6 ? "[%.100s]:%u" : "%.100s:%u",
+           ws__addr_host(addr, host), (unsigned)ws__addr_port(addr));
 }
 
 /* The path of an address that comes from the system may lack its NUL. */
@@ -101,8 +112,8 @@ static void format_unix(const ws__addr *addr, char *text) {
 const char *ws__addr_format(const ws__addr *addr,
                             char text[WS__ADDR_TEXT_SIZE]) {
   switch (addr->as.any.sa_family) {
-  case AF_INET: format_ipv4(&addr->as.in, text); break;
-  case AF_INET6: format_ipv6(&addr->as.in6, text); break;
+  case AF_INET:
+  case AF_INET6: format_ip(addr, text); break;
   case AF_UNIX: format_unix(addr, text); break;
   default: snprintf(text, WS__ADDR_TEXT_SIZE, "unknown"); break;
   }

@@ -83,6 +83,11 @@ int ws__tls_connect(ws_tls_context *context, const ws_allocator *allocator,
                     int fd, const char *host, uint16_t port, ws__tls **out_tls,
                     char *detail);
 
+/* Has a new connection flow through another one over the same descriptor, which
+ * has shaken hands, and takes that over: TLS to a server inside of TLS to a
+ * proxy. */
+void ws__tls_flow_through(ws__tls *tls, ws__tls *below);
+
 /* Makes the server's side. */
 int ws__tls_accept(ws_tls_context *context, const ws_allocator *allocator,
                    int fd, ws__tls **out_tls, char *detail);
@@ -171,6 +176,7 @@ struct ws_tls_context {
 struct ws__tls {
   const ws__tls_backend *backend;
   ws_tls_context *context;
+  ws__tls *below;     /* The connection it flows through, or NULL. */
   bool is_open;       /* The handshake is done. */
   bool is_drained;    /* The last read took all there was. */
   bool is_writing;    /* A record has been begun and must be written on. */

@@ -117,9 +117,35 @@ static bool would_block(ssize_t n) {
   return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
+/* What a transfer through the connection below came to. */
+static int moved_below(ws__openssl_conn *c, BIO *bio, ws__tls_status status,
+                       size_t n) {
+  if (n > 0) return (int)n;
+  switch (status) {
+  case WS__TLS_OK: break;
+  case WS__TLS_WANT_READ: BIO_set_retry_read(bio); break;
+  case WS__TLS_WANT_WRITE: BIO_set_retry_write(bio); break;
+  case WS__TLS_EOF:
+  case WS__TLS_TRUNCATED: c->is_eof = true; return 0;
+  case WS__TLS_FAILED:
+    c->os_error = EIO;
+    ws__tls_fail(&c->base, ws__tls_error(c->base.below),
+                 ws__tls_detail(c->base.below));
+    break;
+  }
+  return -1;
+}
+
 static int bio_write(BIO *bio, const char *data, int len) {
   ws__openssl_conn *c = BIO_get_data(bio);
   BIO_clear_retry_flags(bio);
+  if (c->base.below != NULL) {
+    const struct iovec piece = {(void *)(uintptr_t)data, (size_t)len};
+    size_t taken;
+    const ws__tls_status status =
+        ws__tls_write(c->base.below, &piece, 1, &taken);
+    return moved_below(c, bio, status, taken);
+  }
   ssize_t n;
   do {
     n = send(c->fd, data, (size_t)len, MSG_NOSIGNAL);
@@ -135,6 +161,12 @@ static int bio_read(BIO *bio, char *buf, int len) {
   if (c->base.is_open && c->idle_records > IDLE_RECORDS_MAX) {
     c->is_flooded = true;
     return -1;
+  }
+  if (c->base.below != NULL) {
+    size_t came;
+    const ws__tls_status status =
+        ws__tls_read(c->base.below, buf, (size_t)len, &came);
+    return moved_below(c, bio, status, came);
   }
   ssize_t n;
   do {
