@@ -35,10 +35,21 @@ LAYERS = [
     ["proto/conn", "proto/tunnel"],
 
     # io/: the operating system. Stands beside proto/, not on it.
-    ["io/clock"],
+    ["io/clock", "io/fork"],
     ["io/rand", "io/net", "io/poller"],
     ["io/resolver", "io/dial"],
     ["io/tls"],
+    ["io/stream", "io/inbox"],
+    ["io/loop"],
+    ["io/linger"],
+
+    # api/: the public handles. Joins a connection to a descriptor and a loop.
+    ["api/pack", "api/topic", "api/doorkeeper", "api/timer", "api/task",
+     "api/tls_context", "api/sender"],
+    ["api/socket"],
+    ["api/files", "api/client"],
+    ["api/server"],
+    ["api/listener", "api/worker", "api/dispatch"],
 ]
 
 # Which folders the files of a folder see. A new folder is a new line here.
@@ -46,6 +57,7 @@ FOLDERS = {
     "base": {"base"},
     "proto": {"base", "proto"},
     "io": {"base", "io"},
+    "api": {"base", "proto", "io", "api"},
 }
 
 # Public headers that only some files may include; the others are open to all.
@@ -53,7 +65,8 @@ FOLDERS = {
 # that ws/conn.h declares.
 PUBLIC = {
     "ws/conn.h": {"proto/extension", "proto/handshake",
-                  "proto/output", "proto/config", "proto/conn", "io/rand"},
+                  "proto/output", "proto/config", "proto/conn", "io/rand",
+                  "api/doorkeeper"},
 }
 
 LIBC = {"assert.h", "ctype.h", "errno.h", "inttypes.h", "limits.h",

@@ -153,10 +153,9 @@ WS_API int ws_loop_new(const ws_loop_options *options, ws_loop **out_loop,
  * forked child nothing is sent. Since 0.1. */
 WS_API void ws_loop_free(ws_loop *loop);
 
-/* Writes what waits to be written, then waits until there may be events, at
- * most `timeout_ms` (-1: for ever; 0: does not wait). Does not wait while
- * events are left to pull. Returns 0 or WS_ERR_SYSTEM, WS_ERR_FORKED. Since
- * 0.1. */
+/* Waits until there may be events, at most `timeout_ms` (-1: for ever; 0: does
+ * not wait), and not at all while there is something to pull or to write.
+ * Returns 0 or WS_ERR_SYSTEM, WS_ERR_FORKED. Since 0.1. */
 WS_API int ws_loop_wait(ws_loop *loop, int timeout_ms);
 
 /* Takes the next event; never blocks. What the last event pointed to ends here,
@@ -372,6 +371,7 @@ WS_API const char *ws_socket_extensions(const ws_socket *socket);
 WS_API const char *ws_socket_url(const ws_socket *socket);
 WS_API ws_role ws_socket_role(const ws_socket *socket);
 
+/* The loop it is in; NULL once it has ended. Since 0.1. */
 WS_API ws_loop *ws_socket_loop(const ws_socket *socket);
 
 /* The server that a socket belongs to, NULL for a client. Since 0.1. */
@@ -402,7 +402,8 @@ WS_API bool ws_socket_tls_info(const ws_socket *socket, ws_tls_info *out_info);
 /* A way to a socket that any thread may use and that may outlive it. */
 typedef struct ws_sender ws_sender;
 
-/* Makes one. Returns 0 or WS_ERR_NO_MEMORY. Loop thread. Since 0.1. */
+/* Makes one. Returns 0, WS_ERR_INVALID_STATE when the socket has ended, or
+ * WS_ERR_NO_MEMORY. Loop thread. Since 0.1. */
 WS_API int ws_sender_new(ws_socket *socket, ws_sender **out_sender);
 
 /* Sends one whole message, copied now, in the loop's next turn; in the order of
@@ -448,9 +449,9 @@ typedef struct ws_server_options {
    * events. Handlers on_upgrade and on_request imply it. */
   bool wants_upgrades;
   bool wants_requests;
-  /* Most connections, handshakes included, in all and from one IP address (IPv6:
-   * from one /64). Those beyond are closed at once, in all cases before a byte
-   * is read. Default to no bound: what the system allows. */
+  /* Most connections, handshakes included, in all and from one IP address
+   * (IPv6: from one /64). Those beyond are closed at once, in all cases before
+   * a byte is read. Default to no bound: what the system allows. */
   uint32_t max_connections;
   uint32_t max_connections_per_address;
   /* Threads that serve, each with a loop and (TCP) a listener of its own; the
@@ -507,8 +508,8 @@ WS_API int ws_server_listen(ws_server *server, const ws_listen_options *options,
  * WS_ERR_INVALID_STATE after ws_server_close(), WS_ERR_TLS or WS_ERR_NO_MEMORY.
  * Not with `workers`. Since 0.1. */
 WS_API int ws_server_adopt(ws_server *server, int fd, ws_tls_context *tls,
-                           const void *data, size_t len,
-                           ws_socket **out_socket, ws_error *out_error);
+                           const void *data, size_t len, ws_socket **out_socket,
+                           ws_error *out_error);
 
 /* How many listeners there are, and where: "ws://127.0.0.1:8080",
  * "wss://[::1]:8443", "ws+unix:/path". Strings live as long as the server. The

@@ -223,6 +223,9 @@ bool ws__opening_open_event(const ws_conn *conn, ws_conn_event *event);
 /* The response of a handshake that failed, for the error event, or NULL. */
 const ws_response *ws__opening_response(const ws_conn *conn);
 
+/* The request that waits for its answer (server), or NULL. */
+const ws_request *ws__opening_request(const ws_conn *conn);
+
 /* Whether a request waits for its answer (server). */
 bool ws__opening_is_waiting(const ws_conn *conn);
 
@@ -289,6 +292,10 @@ int ws__send_waiting_pong(ws_conn *conn);
 
 /* A hash that tells one ping's payload from another's. */
 uint32_t ws__ping_hash(const uint8_t *data, size_t len);
+
+/* Whether code (0: none) and reason may stand in a Close frame. Returns as
+ * ws_conn_close_with(). */
+int ws__close_check(uint16_t code, const char *reason, size_t reason_len);
 
 /* Whether a code may stand in a Close frame (RFC 6455 7.4). */
 bool ws__is_close_code(uint16_t code);

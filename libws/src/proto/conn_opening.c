@@ -78,6 +78,10 @@ size_t ws__opening_held(const ws_conn *conn) {
          opening->head.header_count * sizeof(ws_header);
 }
 
+const ws_request *ws__opening_request(const ws_conn *conn) {
+  return ws__opening_is_waiting(conn) ? &conn->opening->request : NULL;
+}
+
 bool ws__opening_is_waiting(const ws_conn *conn) {
   return conn->state == WS_STATE_CONNECTING &&
          conn->opening->stage == STAGE_WAITING;

@@ -404,13 +404,18 @@ int ws__send_close(ws_conn *conn, uint16_t code, const char *reason,
   return err;
 }
 
-/* close() once its code has been found good. */
-static int close_checked(ws_conn *conn, uint16_t code, const char *reason,
-                         size_t reason_len) {
+int ws__close_check(uint16_t code, const char *reason, size_t reason_len) {
+  if (code != 0 && !ws__is_close_code(code)) return WS_ERR_INVALID_ACCESS;
   if (reason_len > WS_MAX_CLOSE_REASON) return WS_ERR_SYNTAX;
-  if (!ws__utf8_is_valid((const uint8_t *)reason, reason_len)) {
-    return WS_ERR_INVALID_UTF8;
-  }
+  return ws__utf8_is_valid((const uint8_t *)reason, reason_len)
+             ? 0
+             : WS_ERR_INVALID_UTF8;
+}
+
+int ws_conn_close_with(ws_conn *conn, uint16_t code, const char *reason,
+                       size_t reason_len) {
+  const int fault = ws__close_check(code, reason, reason_len);
+  if (fault != 0) return fault;
   if (conn->state == WS_STATE_CONNECTING) {
     /* WHATWG close(): "fail the WebSocket connection". */
     ws__conn_fail(conn, WS_ERR_ABORTED,
@@ -433,11 +438,5 @@ int ws_conn_close(ws_conn *conn, uint16_t code, const char *reason,
   const bool is_allowed =
       code == 0 || code == WS_CLOSE_NORMAL || (code >= 3000 && code <= 4999);
   if (!is_allowed) return WS_ERR_INVALID_ACCESS;
-  return close_checked(conn, code, reason, reason_len);
-}
-
-int ws_conn_close_with(ws_conn *conn, uint16_t code, const char *reason,
-                       size_t reason_len) {
-  if (code != 0 && !ws__is_close_code(code)) return WS_ERR_INVALID_ACCESS;
-  return close_checked(conn, code, reason, reason_len);
+  return ws_conn_close_with(conn, code, reason, reason_len);
 }

@@ -1,0 +1,141 @@
+#include "api/sender.h"
+#include "base/list.h"
+#include "proto/conn.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ALLOWED_FLAGS ((unsigned)WS_SEND_UNCOMPRESSED | WS_SEND_VALID_UTF8)
+
+struct ws_sender {
+  ws__inbox *inbox;
+  uint64_t max_bytes;
+
+  /* Any thread. */
+  atomic_uint references;
+  atomic_bool has_ended;
+  atomic_uint_fast64_t waiting; /* Bytes in the inbox. */
+
+  /* The loop's thread. */
+  ws_socket *socket; /* NULL once it has ended. */
+};
+
+ws_sender *ws__sender_make(ws_socket *socket, ws__inbox *inbox,
+                           uint64_t max_bytes) {
+  ws_sender *sender = calloc(1, sizeof(*sender));
+  if (sender == NULL) return NULL;
+  sender->inbox = ws__inbox_retain(inbox);
+  sender->max_bytes = max_bytes;
+  sender->socket = socket;
+  atomic_init(&sender->references, 1);
+  atomic_init(&sender->has_ended, false);
+  atomic_init(&sender->waiting, 0);
+  return sender;
+}
+
+ws_sender *ws__sender_retain(ws_sender *sender) {
+  atomic_fetch_add(&sender->references, 1);
+  return sender;
+}
+
+void ws_sender_free(ws_sender *sender) {
+  if (sender == NULL || atomic_fetch_sub(&sender->references, 1) != 1) return;
+  ws__inbox_release(sender->inbox);
+  free(sender);
+}
+
+void ws__sender_end(ws_sender *sender) {
+  sender->socket = NULL;
+  atomic_store(&sender->has_ended, true);
+  ws_sender_free(sender);
+}
+
+/* -- Letters --------------------------------------------------------------- */
+
+typedef struct parcel {
+  ws__letter letter;
+  ws_sender *sender;
+  bool is_close;
+  uint16_t code;        /* Of a close. */
+  ws_message_type type; /* Of a message. */
+  unsigned flags;
+  size_t len;
+  char data[]; /* The message, or the reason of a close. */
+} parcel;
+
+static bool deliver(ws__letter *letter, ws_loop *loop, ws_event *out_event) {
+  (void)out_event;
+  parcel *p = WS__CONTAINER_OF(letter, parcel, letter);
+  ws_sender *sender = p->sender;
+  atomic_fetch_sub(&sender->waiting, p->len);
+  ws_socket *socket = loop != NULL ? sender->socket : NULL;
+  /* What fails here fails the connection, and its events say so. */
+  if (socket != NULL && p->is_close) {
+    (void)ws_socket_close_with(socket, p->code, p->data, p->len);
+  } else if (socket != NULL) {
+    (void)ws_socket_send(socket, p->type, p->data, p->len, p->flags);
+  }
+  ws_sender_free(sender);
+  free(p);
+  return false;
+}
+
+static parcel *new_parcel(ws_sender *sender, const void *data, size_t len) {
+  if (len > SIZE_MAX - sizeof(parcel)) return NULL;
+  parcel *p = malloc(sizeof(*p) + len);
+  if (p == NULL) return NULL;
+  *p = (parcel){.letter = {.open = deliver},
+                .sender = ws__sender_retain(sender),
+                .len = len};
+  if (len > 0) memcpy(p->data, data, len);
+  return p;
+}
+
+/* Sends a parcel off, within the bound. */
+static int post(parcel *p) {
+  ws_sender *sender = p->sender;
+  const uint64_t before = atomic_fetch_add(&sender->waiting, p->len);
+  int err = 0;
+  if (atomic_load(&sender->has_ended)) {
+    err = WS_ERR_INVALID_STATE;
+  } else if (before > sender->max_bytes ||
+             p->len > sender->max_bytes - before) {
+    err = WS_ERR_SEND_QUEUE_FULL;
+  } else {
+    err = ws__inbox_put(sender->inbox, &p->letter);
+  }
+  if (err == 0) return 0;
+  atomic_fetch_sub(&sender->waiting, p->len);
+  free(p);
+  ws_sender_free(sender);
+  return err;
+}
+
+int ws_sender_send(ws_sender *sender, ws_message_type type, const void *data,
+                   size_t len, unsigned flags) {
+  if ((type != WS_TEXT && type != WS_BINARY) ||
+      (flags & ~ALLOWED_FLAGS) != 0) {
+    return WS_ERR_INVALID_ARGUMENT;
+  }
+  const bool is_unchecked = (flags & WS_SEND_VALID_UTF8) == 0;
+  if (type == WS_TEXT && is_unchecked && !ws__utf8_is_valid(data, len)) {
+    return WS_ERR_INVALID_UTF8;
+  }
+  parcel *p = new_parcel(sender, data, len);
+  if (p == NULL) return WS_ERR_NO_MEMORY;
+  p->type = type;
+  p->flags = flags | WS_SEND_VALID_UTF8;
+  return post(p);
+}
+
+int ws_sender_close(ws_sender *sender, uint16_t code, const char *reason,
+                    size_t reason_len) {
+  const int err = ws__close_check(code, reason, reason_len);
+  if (err != 0) return err;
+  parcel *p = new_parcel(sender, reason, reason_len);
+  if (p == NULL) return WS_ERR_NO_MEMORY;
+  p->is_close = true;
+  p->code = code;
+  return post(p);
+}

@@ -1,0 +1,18 @@
+/* sender.h - the inside of a ws_sender: what other threads send becomes letters
+ * to the socket's loop. */
+#ifndef WS__SENDER_H
+#define WS__SENDER_H
+
+#include "io/inbox.h"
+
+/* Makes the sender of a socket; the reference is the socket's. No more than
+ * `max_bytes` wait in the inbox. NULL without memory. */
+ws_sender *ws__sender_make(ws_socket *socket, ws__inbox *inbox,
+                           uint64_t max_bytes);
+
+ws_sender *ws__sender_retain(ws_sender *sender);
+
+/* The socket ends, and gives up its reference. */
+void ws__sender_end(ws_sender *sender);
+
+#endif

@@ -1,0 +1,465 @@
+#include "api/socket.h"
+#include "base/list.h"
+#include "io/linger.h"
+#include "io/net.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+/* Events of one socket before others get their turn. */
+#define EVENTS_PER_TURN 64
+
+/* -- Life ------------------------------------------------------------------ */
+
+static const ws__source_ops socket_ops;
+
+int ws__socket_new(ws__endpoint *endpoint, ws_conn_config *config, int fd,
+                   ws__tls *tls, ws_socket **out_socket) {
+  ws_loop *loop = endpoint->loop;
+  ws_socket *socket = ws__alloc_zero(&loop->allocator, sizeof(*socket));
+  if (socket == NULL) return WS_ERR_NO_MEMORY;
+  if (ws__conn_init(&socket->conn, config, loop->now) != 0) goto fail;
+  socket->source.ops = &socket_ops;
+  socket->source.node.fd = -1;
+  socket->endpoint = endpoint;
+  socket->references = 1;
+  if (ws__loop_add(loop, &socket->source) != 0) goto fail_conn;
+
+  loop->holders++;
+  loop->stats.sockets++;
+  if (fd >= 0) ws__socket_attach(socket, fd, tls);
+  *out_socket = socket;
+  return 0;
+
+fail_conn:
+  ws__conn_deinit(&socket->conn);
+fail:
+  ws__free(&loop->allocator, socket, sizeof(*socket));
+  return WS_ERR_NO_MEMORY;
+}
+
+ws_socket *ws_socket_retain(ws_socket *socket) {
+  socket->references++;
+  return socket;
+}
+
+void ws_socket_release(ws_socket *socket) {
+  if (socket == NULL || --socket->references > 0) return;
+  /* The loop may be gone; its allocator lives on in the configuration. */
+  ws_conn_config *config = ws__config_ref(socket->conn.config);
+  const ws_allocator *allocator = ws__config_allocator(config);
+  socket->endpoint->ops->forget(socket);
+  ws__conn_deinit(&socket->conn);
+  ws__free(allocator, socket->extra, sizeof(*socket->extra));
+  ws__free(allocator, socket, sizeof(*socket));
+  ws_conn_config_free(config);
+}
+
+void ws__socket_discard(ws_socket *socket) {
+  ws_loop *loop = ws__socket_loop(socket);
+  ws__loop_remove(loop, &socket->source);
+  loop->holders--;
+  loop->stats.sockets--;
+  ws__conn_deinit(&socket->conn);
+  ws__free(&loop->allocator, socket->extra, sizeof(*socket->extra));
+  ws__free(&loop->allocator, socket, sizeof(*socket));
+}
+
+ws__extra *ws__socket_extra(ws_socket *socket) {
+  if (socket->extra == NULL) {
+    socket->extra = ws__alloc_zero(&ws__socket_loop(socket)->allocator,
+                                   sizeof(*socket->extra));
+  }
+  return socket->extra;
+}
+
+/* -- The transport --------------------------------------------------------- */
+
+void ws__socket_attach(ws_socket *socket, int fd, ws__tls *tls) {
+  assert(socket->stage == WS__STAGE_REACHING);
+  socket->source.node = (ws__poller_node){.fd = fd};
+  socket->tls = tls;
+  socket->stage = tls != NULL ? WS__STAGE_TLS : WS__STAGE_FLOWING;
+  ws__loop_schedule(ws__socket_loop(socket), &socket->source);
+}
+
+/* Closes the transport, if there is one. */
+static void detach(ws_socket *socket) {
+  ws_loop *loop = ws__socket_loop(socket);
+  const int fd = socket->source.node.fd;
+  (void)ws__loop_watch(loop, &socket->source, 0);
+  socket->source.node.fd = -1;
+  if (fd < 0) return;
+
+  const bool can_hear = !socket->is_read_done && !socket->is_write_broken;
+  if (socket->tls != NULL && socket->stage == WS__STAGE_FLOWING) {
+    (void)ws__tls_shutdown(socket->tls);
+  }
+  ws__tls_free(socket->tls);
+  socket->tls = NULL;
+  if (socket->should_linger && can_hear && ws__net_shutdown(fd) == 0) {
+    ws__linger(loop, fd);
+  } else {
+    ws__net_close(fd);
+  }
+}
+
+int ws__socket_restart(ws_socket *socket, ws_conn_config *config) {
+  ws_conn fresh;
+  const int err = ws__conn_init(&fresh, config, ws__socket_loop(socket)->now);
+  if (err != 0) return err;
+  detach(socket);
+  (void)ws_conn_reclaim_output(&socket->conn);
+  ws__conn_deinit(&socket->conn);
+  memcpy(&socket->conn, &fresh, sizeof(fresh)); /* Nothing points into it. */
+  socket->stage = WS__STAGE_REACHING;
+  socket->is_read_done = socket->is_read_full = false;
+  socket->is_write_blocked = socket->is_write_broken = false;
+  socket->read_wants_write = socket->write_wants_read = false;
+  socket->has_kept = socket->should_linger = false;
+  socket->is_failed = socket->is_ended = false;
+  socket->wants_turn = true;
+  return 0;
+}
+
+void ws__socket_fail(ws_socket *socket, int err, const char *detail) {
+  ws__loop_note_failure(ws__socket_loop(socket), &socket->source, detail);
+  socket->is_failed = true;
+  ws_conn_abort(&socket->conn, err);
+}
+
+/* The transport failed: errno, or TLS, says why. */
+static void transport_failed(ws_socket *socket) {
+  char text[WS__DETAIL_SIZE];
+  if (socket->tls != NULL && ws__tls_error(socket->tls) != 0) {
+    ws__socket_fail(socket, ws__tls_error(socket->tls),
+                    ws__tls_detail(socket->tls));
+  } else {
+    ws__socket_fail(socket, WS_ERR_TRANSPORT, ws__errno_text(errno, text));
+  }
+}
+
+/* -- Bytes in -------------------------------------------------------------- */
+
+/* Reads once and feeds the connection. Returns whether there may be events. */
+static bool receive(ws_socket *socket) {
+  ws_loop *loop = ws__socket_loop(socket);
+  uint8_t *place;
+  size_t room;
+  ws_conn_input(&socket->conn, &place, &room);
+  if (room == 0) {
+    place = loop->receive_buffer;
+    room = loop->receive_size;
+  }
+  size_t len;
+  const ws__stream_status status =
+      ws__stream_read(socket->source.node.fd, socket->tls, place, room, &len);
+  loop->stats.reads++;
+  loop->stats.bytes_received += len;
+  socket->is_read_full = status == WS__STREAM_OK && len == room;
+  socket->read_wants_write = status == WS__STREAM_WANT_WRITE;
+  switch (status) {
+  case WS__STREAM_OK:
+    (void)ws_conn_feed(&socket->conn, place, len);
+    return true;
+  case WS__STREAM_WANT_READ:
+  case WS__STREAM_WANT_WRITE: return false;
+  case WS__STREAM_EOF:
+    socket->is_read_done = true;
+    ws_conn_eof(&socket->conn);
+    return true;
+  case WS__STREAM_FAILED: break;
+  }
+  socket->is_read_done = true;
+  transport_failed(socket);
+  return true;
+}
+
+void ws__socket_give(ws_socket *socket, const void *data, size_t len) {
+  ws_conn *conn = &socket->conn;
+  /* Not written to: keep_input() makes the copy that is. */
+  (void)ws_conn_feed(conn, (uint8_t *)(uintptr_t)data, len);
+  (void)ws_conn_keep_input(conn);
+}
+
+static bool can_receive(const ws_socket *socket) {
+  return socket->stage == WS__STAGE_FLOWING && !socket->is_paused &&
+         !socket->is_read_done && !socket->has_kept;
+}
+
+/* -- Bytes out ------------------------------------------------------------- */
+
+static size_t pieces_of(const ws_socket *socket,
+                        struct iovec pieces[WS__STREAM_PIECES]) {
+  ws_slice slices[WS__STREAM_PIECES];
+  const size_t count = ws_conn_output(&socket->conn, slices, WS__STREAM_PIECES);
+  for (size_t i = 0; i < count; i++) {
+    /* An iovec can also be read into; nobody does. */
+    pieces[i].iov_base = (void *)(uintptr_t)slices[i].data;
+    pieces[i].iov_len = slices[i].len;
+  }
+  return count;
+}
+
+/* Writes once. Returns how many bytes the system took. */
+static size_t write_some(ws_socket *socket) {
+  if (socket->stage != WS__STAGE_FLOWING || socket->is_write_blocked ||
+      socket->is_write_broken) {
+    return 0;
+  }
+  struct iovec pieces[WS__STREAM_PIECES];
+  const size_t count = pieces_of(socket, pieces);
+  if (count == 0) return 0;
+
+  ws_loop *loop = ws__socket_loop(socket);
+  size_t len;
+  const ws__stream_status status = ws__stream_write(
+      socket->source.node.fd, socket->tls, pieces, count, &len);
+  loop->stats.writes++;
+  loop->stats.bytes_sent += len;
+  switch (status) {
+  case WS__STREAM_OK: break;
+  case WS__STREAM_WANT_WRITE: socket->is_write_blocked = true; break;
+  case WS__STREAM_WANT_READ:
+    socket->is_write_blocked = socket->write_wants_read = true;
+    break;
+  case WS__STREAM_EOF:
+  case WS__STREAM_FAILED: socket->is_write_broken = true; break;
+  }
+  return len;
+}
+
+/* Writes all that the system takes. Returns whether that may have caused
+ * events. */
+static bool flush(ws_socket *socket) {
+  bool has_written = false;
+  size_t len;
+  while ((len = write_some(socket)) > 0) {
+    ws_conn_consume(&socket->conn, len);
+    has_written = true;
+  }
+  if (!socket->is_write_broken || socket->is_failed) return has_written;
+  /* What the peer said before it went still counts, if need be later. */
+  if (socket->is_paused && !socket->is_read_done) return has_written;
+  const int error = errno;
+  if (can_receive(socket) && receive(socket)) return true;
+  errno = error;
+  socket->is_read_done = true;
+  transport_failed(socket);
+  return true;
+}
+
+/* -- TLS ------------------------------------------------------------------- */
+
+static void shake_hands(ws_socket *socket) {
+  const ws__stream_status status =
+      ws__stream_of_tls(ws__tls_handshake(socket->tls));
+  socket->read_wants_write = status == WS__STREAM_WANT_WRITE;
+  switch (status) {
+  case WS__STREAM_OK: socket->stage = WS__STAGE_FLOWING; break;
+  case WS__STREAM_WANT_READ:
+  case WS__STREAM_WANT_WRITE: break;
+  case WS__STREAM_EOF:
+    ws__socket_fail(socket, WS_ERR_TLS,
+                    "the peer ended the connection in the TLS handshake");
+    break;
+  case WS__STREAM_FAILED: transport_failed(socket); break;
+  }
+}
+
+/* -- Turns ----------------------------------------------------------------- */
+
+static void begin(ws__source *source, unsigned ready) {
+  ws_socket *socket = ws__socket_of_source(source);
+  ws_loop *loop = ws__socket_loop(socket);
+  ws_conn *conn = &socket->conn;
+  socket->pulled = 0;
+  if (socket->is_ended) return;
+  ws_conn_tick(conn, loop->now);
+  if (socket->stage == WS__STAGE_REACHING &&
+      ws_conn_state(conn) == WS_STATE_CONNECTING) {
+    socket->endpoint->ops->reach(socket, ready);
+  }
+  if (socket->stage == WS__STAGE_TLS) shake_hands(socket);
+  if (socket->stage != WS__STAGE_FLOWING) return;
+
+  const unsigned wanted =
+      socket->write_wants_read ? WS__POLLER_READ : WS__POLLER_WRITE;
+  if ((ready & wanted) != 0) {
+    socket->is_write_blocked = socket->write_wants_read = false;
+  }
+  ws__conn_settle(conn);
+  (void)ws_conn_lend_output(conn, loop->send_buffer, loop->send_size);
+  const bool is_readable = (ready & WS__POLLER_READ) != 0 ||
+                           (socket->read_wants_write && ready != 0) ||
+                           ws__stream_pending(socket->tls);
+  if (is_readable && can_receive(socket)) (void)receive(socket);
+}
+
+/* Gives the event its place in the world of sockets. */
+static void describe(ws_socket *socket, const ws_conn_event *event,
+                     ws_event *out_event) {
+  out_event->type = event->type;
+  out_event->socket = socket;
+  out_event->server = socket->endpoint->server;
+  out_event->u = event->u;
+  if (event->type != WS_EVENT_ERROR) return;
+
+  const char *detail =
+      ws__loop_failure_of(ws__socket_loop(socket), &socket->source);
+  if (detail != NULL) out_event->u.error.message = detail;
+  const ws_cause *cause = &event->u.error;
+  socket->should_linger = cause->close_code != 0 || cause->status != 0;
+}
+
+/* Takes the next event of the connection, if it is to be handed out. */
+static bool pull(ws_socket *socket, ws_event *out_event) {
+  ws_conn_event event;
+  while (socket->pulled < EVENTS_PER_TURN && !socket->is_ended &&
+         ws_conn_next_event(&socket->conn, &event)) {
+    socket->pulled++;
+    describe(socket, &event, out_event);
+    if (event.type == WS_EVENT_CLOSE) {
+      socket->is_ended = true;
+      detach(socket);
+      socket->stage = WS__STAGE_GONE;
+    }
+    if (socket->endpoint->ops->filter(socket, out_event)) return true;
+  }
+  return false;
+}
+
+static unsigned interest_of(const ws_socket *socket) {
+  unsigned interest = 0;
+  if (socket->stage == WS__STAGE_TLS) {
+    interest = socket->read_wants_write ? WS__POLLER_WRITE : WS__POLLER_READ;
+  } else if (socket->stage == WS__STAGE_FLOWING) {
+    if (can_receive(socket)) {
+      interest = socket->read_wants_write ? WS__POLLER_WRITE : WS__POLLER_READ;
+    }
+    if (socket->is_write_blocked) {
+      interest |= socket->write_wants_read ? WS__POLLER_READ : WS__POLLER_WRITE;
+    }
+  }
+  return interest;
+}
+
+/* Leaves nothing behind that the next socket needs, and says what to wait for.
+ */
+static void end_turn(ws_socket *socket) {
+  ws_loop *loop = ws__socket_loop(socket);
+  ws_conn *conn = &socket->conn;
+  const bool is_cut_short = socket->pulled == EVENTS_PER_TURN;
+  /* Without memory for it the connection has failed, which is events. */
+  bool has_more = socket->wants_turn;
+  socket->wants_turn = false;
+  has_more = ws_conn_keep_input(conn) != 0 || has_more;
+  has_more = ws_conn_reclaim_output(conn) != 0 || has_more;
+  socket->has_kept = is_cut_short;
+
+  /* A client on its way watches its descriptors itself. */
+  if (socket->stage != WS__STAGE_REACHING &&
+      ws__loop_watch(loop, &socket->source, interest_of(socket)) != 0) {
+    char text[WS__DETAIL_SIZE];
+    ws__socket_fail(socket, WS_ERR_SYSTEM, ws__errno_text(errno, text));
+    has_more = true;
+  }
+  if (has_more || is_cut_short ||
+      (can_receive(socket) && ws__stream_pending(socket->tls))) {
+    loop->current = NULL; /* So that it can be scheduled. */
+    ws__loop_schedule(loop, &socket->source);
+  }
+  ws__loop_set_deadline_lazily(loop, &socket->source, ws_conn_deadline(conn));
+}
+
+static bool next(ws__source *source, ws_event *out_event) {
+  ws_socket *socket = ws__socket_of_source(source);
+  const ws_loop *loop = ws__socket_loop(socket);
+  uint64_t before = loop->stats.bytes_received;
+  for (;;) {
+    if (pull(socket, out_event)) return true;
+    if (socket->is_ended) {
+      ws__socket_end(socket);
+      return false;
+    }
+    if (flush(socket)) continue;
+    /* A message that is read to where it belongs comes in many reads. */
+    const bool may_read_on =
+        socket->is_read_full && can_receive(socket) &&
+        loop->stats.bytes_received - before < loop->receive_size;
+    if (!may_read_on || socket->pulled == EVENTS_PER_TURN) break;
+    socket->is_read_full = false;
+    if (!receive(socket)) break;
+  }
+  end_turn(socket);
+  return false;
+}
+
+void ws__socket_end(ws_socket *socket) {
+  ws_loop *loop = ws__socket_loop(socket);
+  (void)ws_conn_reclaim_output(&socket->conn);
+  detach(socket);
+  socket->stage = WS__STAGE_GONE;
+  ws__loop_remove(loop, &socket->source);
+  loop->holders--;
+  loop->stats.sockets--;
+  if (socket->extra != NULL && socket->extra->sender != NULL) {
+    ws__sender_end(socket->extra->sender);
+    socket->extra->sender = NULL;
+  }
+  socket->endpoint->ops->leave(socket);
+  ws_socket_release(socket);
+}
+
+/* The loop ends. What the system takes at once still goes out. */
+static void drop(ws__source *source) {
+  ws_socket *socket = ws__socket_of_source(source);
+  ws_conn *conn = &socket->conn;
+  if (!ws__loop_is_foreign(ws__socket_loop(socket))) {
+    (void)ws_conn_close_with(conn, WS_CLOSE_GOING_AWAY, "", 0);
+    (void)flush(socket);
+  }
+  ws_conn_abort(conn, 0);
+  ws_conn_event event;
+  while (ws_conn_next_event(conn, &event))
+    socket->is_ended = event.type == WS_EVENT_CLOSE;
+  ws__socket_end(socket);
+}
+
+static const ws__source_ops socket_ops = {
+    .begin = begin, .next = next, .drop = drop};
+
+ws_socket *ws__socket_iterate(const ws__endpoint *endpoint, size_t *at) {
+  const ws__heap *heap = &endpoint->loop->deadlines;
+  if (*at > heap->len) *at = heap->len;
+  while (*at > 0) {
+    (*at)--;
+    ws__source *source =
+        WS__CONTAINER_OF(heap->slots[*at].node, ws__source, deadline);
+    if (source->ops != &socket_ops) continue;
+    ws_socket *socket = ws__socket_of_source(source);
+    if (socket->endpoint == endpoint) return socket;
+  }
+  return NULL;
+}
+
+/* -- Between turns --------------------------------------------------------- */
+
+void ws__socket_enter(ws_socket *socket) {
+  if (socket->stage == WS__STAGE_GONE) return;
+  ws_loop *loop = ws__socket_loop(socket);
+  ws__loop_refresh(loop);
+  ws_conn_tick(&socket->conn, loop->now);
+}
+
+void ws__socket_leave(ws_socket *socket) {
+  if (socket->stage == WS__STAGE_GONE) return;
+  ws__loop_schedule(ws__socket_loop(socket), &socket->source);
+}
+
+void ws__socket_flush_early(ws_socket *socket) {
+  size_t len;
+  while ((len = write_some(socket)) > 0)
+    ws__conn_consume_early(&socket->conn, len);
+}

@@ -1,0 +1,216 @@
+/* socket_calls.c - what an application does with a socket. Each call goes to
+ * the connection; the loop then gives the socket a turn, in which whatever the
+ * call caused happens. */
+#include "api/socket.h"
+#include "io/net.h"
+
+#include <assert.h>
+
+static_assert(WS_ADDRESS_SIZE == WS__ADDR_TEXT_SIZE, "any address fits");
+static_assert(WS_ERROR_SIZE == WS__DETAIL_SIZE, "any detail fits");
+
+/* From this many bytes on a message is not copied when the system takes it. */
+#define BORROW_MIN ((size_t)32 * 1024)
+
+/* When so much waits it is written before the turn is over. */
+#define FLUSH_MIN ((size_t)128 * 1024)
+
+/* -- Sending --------------------------------------------------------------- */
+
+/* Sends from the caller's memory; only what the system does not take is
+ * copied. */
+static int send_borrowed(ws_socket *socket, ws_message_type type,
+                         const void *data, size_t len, unsigned flags) {
+  const int err = ws__conn_send_borrowed(&socket->conn, type, data, len, flags);
+  if (err != 0) return err;
+  ws__socket_flush_early(socket);
+  return ws__conn_own_output(&socket->conn);
+}
+
+static void flush_if_much(ws_socket *socket) {
+  if (socket->conn.output.len >= FLUSH_MIN) {
+    ws__socket_flush_early(socket);
+  }
+}
+
+int ws_socket_send(ws_socket *socket, ws_message_type type, const void *data,
+                   size_t len, unsigned flags) {
+  ws__socket_enter(socket);
+  int err;
+  if (len >= BORROW_MIN && !socket->is_write_blocked &&
+      socket->stage == WS__STAGE_FLOWING) {
+    err = send_borrowed(socket, type, data, len, flags);
+  } else {
+    err = ws_conn_send(&socket->conn, type, data, len, flags);
+    flush_if_much(socket);
+  }
+  ws__socket_leave(socket);
+  return err;
+}
+
+int ws_socket_send_message(ws_socket *socket, ws_message *message) {
+  ws__socket_enter(socket);
+  const int err = ws_conn_send_message(&socket->conn, message);
+  flush_if_much(socket);
+  ws__socket_leave(socket);
+  return err;
+}
+
+int ws_socket_ping(ws_socket *socket, const void *data, size_t len) {
+  ws__socket_enter(socket);
+  const int err = ws_conn_send_ping(&socket->conn, data, len);
+  ws__socket_leave(socket);
+  return err;
+}
+
+int ws_socket_pong(ws_socket *socket, const void *data, size_t len) {
+  ws__socket_enter(socket);
+  const int err = ws_conn_send_pong(&socket->conn, data, len);
+  ws__socket_leave(socket);
+  return err;
+}
+
+int ws_sender_new(ws_socket *socket, ws_sender **out_sender) {
+  if (socket->stage == WS__STAGE_GONE) return WS_ERR_INVALID_STATE;
+  ws__extra *extra = ws__socket_extra(socket);
+  if (extra == NULL) return WS_ERR_NO_MEMORY;
+  if (extra->sender == NULL) {
+    extra->sender =
+        ws__sender_make(socket, ws__socket_loop(socket)->inbox,
+                        ws__conn_options(&socket->conn)->max_send_queue);
+  }
+  if (extra->sender == NULL) return WS_ERR_NO_MEMORY;
+  *out_sender = ws__sender_retain(extra->sender);
+  return 0;
+}
+
+/* -- Ending ---------------------------------------------------------------- */
+
+int ws_socket_close(ws_socket *socket, uint16_t code, const char *reason,
+                    size_t reason_len) {
+  ws__socket_enter(socket);
+  const int err = ws_conn_close(&socket->conn, code, reason, reason_len);
+  if (err == 0) socket->is_closed_by_app = true;
+  ws__socket_leave(socket);
+  return err;
+}
+
+int ws_socket_close_with(ws_socket *socket, uint16_t code, const char *reason,
+                         size_t reason_len) {
+  ws__socket_enter(socket);
+  const int err = ws_conn_close_with(&socket->conn, code, reason, reason_len);
+  if (err == 0) socket->is_closed_by_app = true;
+  ws__socket_leave(socket);
+  return err;
+}
+
+void ws_socket_terminate(ws_socket *socket) {
+  socket->is_closed_by_app = true;
+  socket->is_paused = false;
+  ws__socket_enter(socket);
+  ws_conn_set_paused(&socket->conn, false);
+  ws_conn_abort(&socket->conn, 0);
+  ws__socket_leave(socket);
+}
+
+/* -- Flow ------------------------------------------------------------------ */
+
+static void set_paused(ws_socket *socket, bool is_paused) {
+  socket->is_paused = is_paused;
+  ws__socket_enter(socket);
+  ws_conn_set_paused(&socket->conn, is_paused);
+  ws__socket_leave(socket);
+}
+
+void ws_socket_pause(ws_socket *socket) {
+  set_paused(socket, true);
+}
+
+void ws_socket_resume(ws_socket *socket) {
+  set_paused(socket, false);
+}
+
+void ws_socket_set_streaming(ws_socket *socket, bool is_streaming) {
+  ws_conn_set_streaming(&socket->conn, is_streaming);
+}
+
+/* -- Requests -------------------------------------------------------------- */
+
+int ws_socket_accept(ws_socket *socket, const ws_conn_answer *answer,
+                     const char **out_reason) {
+  ws__socket_enter(socket);
+  const int err = ws_conn_accept(&socket->conn, answer, out_reason);
+  ws__socket_leave(socket);
+  return err;
+}
+
+int ws_socket_respond(ws_socket *socket, uint16_t status,
+                      const ws_header *headers, size_t header_count,
+                      const void *body, size_t body_len,
+                      const char **out_reason) {
+  ws__socket_enter(socket);
+  const int err = ws_conn_respond(&socket->conn, status, headers, header_count,
+                                  body, body_len, out_reason);
+  if (err == 0) socket->should_linger = true;
+  ws__socket_leave(socket);
+  return err;
+}
+
+/* -- Attributes ------------------------------------------------------------ */
+
+ws_state ws_socket_ready_state(const ws_socket *socket) {
+  return ws_conn_state(&socket->conn);
+}
+
+uint64_t ws_socket_buffered_amount(const ws_socket *socket) {
+  return ws_conn_buffered_amount(&socket->conn);
+}
+
+const char *ws_socket_protocol(const ws_socket *socket) {
+  return ws_conn_protocol(&socket->conn);
+}
+
+const char *ws_socket_extensions(const ws_socket *socket) {
+  return ws_conn_extensions(&socket->conn);
+}
+
+ws_role ws_socket_role(const ws_socket *socket) {
+  return ws_conn_role(&socket->conn);
+}
+
+ws_loop *ws_socket_loop(const ws_socket *socket) {
+  return socket->stage != WS__STAGE_GONE ? ws__socket_loop(socket) : NULL;
+}
+
+ws_server *ws_socket_server(const ws_socket *socket) {
+  return socket->endpoint->server;
+}
+
+void *ws_socket_user_data(const ws_socket *socket) {
+  return socket->user_data;
+}
+
+void ws_socket_set_user_data(ws_socket *socket, void *user_data) {
+  socket->user_data = user_data;
+}
+
+void ws_socket_get_stats(const ws_socket *socket, ws_conn_stats *out_stats) {
+  ws_conn_get_stats(&socket->conn, out_stats);
+}
+
+const char *ws_socket_peer_address(const ws_socket *socket,
+                                   char address[WS_ADDRESS_SIZE]) {
+  ws__addr addr;
+  const int fd = socket->source.node.fd;
+  if (fd < 0 || ws__net_peer_addr(fd, &addr) != 0) {
+    address[0] = '\0';
+    return address;
+  }
+  return ws__addr_format(&addr, address);
+}
+
+bool ws_socket_tls_info(const ws_socket *socket, ws_tls_info *out_info) {
+  if (socket->tls == NULL || socket->stage != WS__STAGE_FLOWING) return false;
+  if (out_info != NULL) ws__tls_get_info(socket->tls, out_info);
+  return true;
+}

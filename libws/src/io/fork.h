@@ -1,0 +1,13 @@
+/* fork.h - tells a forked child from its parent without asking the system. */
+#ifndef WS__FORK_H
+#define WS__FORK_H
+
+/* Begins to count forks; further calls change nothing. Returns 0, or
+ * WS_ERR_NO_MEMORY. Any thread. */
+int ws__fork_watch(void);
+
+/* How many forks lie between this process and the one that called
+ * ws__fork_watch() first. Any thread. */
+unsigned ws__fork_count(void);
+
+#endif
