@@ -220,7 +220,8 @@ WS_API int ws_timer_new(ws_loop *loop, uint64_t delay_ms, ws_task_fn task,
                         void *arg, ws_timer **out_timer);
 
 /* Has the timer ring after `delay_ms` from now, instead of when it would; with
- * WS_NO_DEADLINE not at all. Never fails. Since 0.1. */
+ * WS_NO_DEADLINE not at all. Set inside a turn, it rings in the next one at the
+ * earliest. Never fails. Since 0.1. */
 WS_API void ws_timer_set(ws_timer *timer, uint64_t delay_ms);
 
 /* Releases a timer; it does not ring any more. NULL is fine. Since 0.1. */

@@ -329,7 +329,7 @@ int ws_server_new(ws_loop *loop, const ws_server_options *options,
     free_server(server);
     return refuse(err, reason, out_error);
   }
-  if (ws__server_has_threads(server)) loop->holders++;
+  loop->holders++;
   *out_server = server;
   return 0;
 }
@@ -648,7 +648,7 @@ static bool next(ws__source *source, ws_event *out_event) {
     out_event->server = server;
     return true;
   }
-  if (ws__server_has_threads(server)) server->loop->holders--;
+  server->loop->holders--;
   ws__loop_remove(server->loop, source);
   free_server(server);
   return false;
@@ -659,7 +659,7 @@ static void drop(ws__source *source) {
   ws_server *server = WS__CONTAINER_OF(source, ws_server, source);
   ws_loop *loop = server->loop;
   ws__loop_remove(loop, source);
-  if (ws__server_has_threads(server)) loop->holders--;
+  loop->holders--;
   drop_workers(server);
   free_server(server);
 }

@@ -142,7 +142,8 @@ int ws__worker_new(ws_server *server, ws_loop *loop, ws__worker **out_worker) {
     ws__free(&loop->allocator, worker, sizeof(*worker));
     return WS_ERR_NO_MEMORY;
   }
-  loop->holders++;
+  /* The loop that the server is in is held by the server. */
+  if (loop != server->loop) loop->holders++;
   worker->inbox = ws__inbox_retain(loop->inbox);
   worker->allocator = loop->allocator;
   worker->endpoint = (ws__endpoint){.ops = &endpoint_ops,
@@ -170,8 +171,8 @@ static void end(ws__worker *worker) {
   worker->is_done = true;
   ws_loop *loop = worker->endpoint.loop;
   ws__loop_remove(loop, &worker->source);
-  loop->holders--;
   if (ws__server_has_threads(worker->endpoint.server)) {
+    loop->holders--;
     ws_loop_stop(loop);
   } else {
     ws__server_worker_done(worker->endpoint.server);

@@ -196,6 +196,9 @@ static uint64_t first_deadline(const ws_loop *loop) {
 }
 
 void ws__loop_set_deadline(ws_loop *loop, ws__source *source, uint64_t when) {
+  /* At most one turn for each source in a turn of the loop, or one that is
+   * always due would starve the others. */
+  if (loop->is_turning && when <= loop->now) when = loop->now + 1;
   ws__heap_update(&loop->deadlines, &source->deadline, when);
   if (loop->is_shared && !loop->is_turning) {
     (void)ws__poller_arm(loop->poller, first_deadline(loop));

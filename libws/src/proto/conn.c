@@ -421,7 +421,7 @@ static bool error_event(const ws_conn *conn, ws_conn_event *event) {
       .side = side_of(conn->err),
       .phase = (ws_phase)conn->phase,
       .close_code = conn->sent_code,
-      .status = conn->status,
+      .status = conn->phase == WS_PHASE_HANDSHAKE ? conn->status : 0,
       .message = conn->detail != NULL ? conn->detail : ws_strerror(conn->err),
       .response = ws__opening_response(conn),
   };
