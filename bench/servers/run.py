@@ -28,6 +28,7 @@ CHART = ROOT / "docs/images/bench-servers.svg"
 START_SECONDS = 10  # Which a server may take to start.
 WARM_UP = 0.2
 QUICK_ROUNDS, QUICK_SECONDS = 1, 0.2
+MINOR_SHARE = 1 / 3  # Of the seconds, for peers that are not the main ones.
 
 
 class MeasurementError(Exception):
@@ -157,7 +158,7 @@ def run_row(row, options, log):
     for number in range(min(options.rounds, row.max_rounds)):
         first = number % len(peers) if peers else 0
         for peer in peers[first:] + peers[:first]:
-            seconds = options.seconds if peer.is_main else options.seconds / 2
+            seconds = options.seconds * (1 if peer.is_main else MINOR_SHARE)
             result = {"row": row.name, "peer": peer.name, "round": number}
             try:
                 result.update(measure_row(peer, row, seconds, log))
