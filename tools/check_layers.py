@@ -135,7 +135,7 @@ class Check:
             self.check_core_file(path)
         for path in c_files(self.root / "libws/include"):
             self.check_public_header(path)
-        for folder in ("bindings", "examples"):
+        for folder in ("bindings", "cli", "examples"):
             for path in c_files(self.root / folder):
                 self.check_user_file(path)
         self.check_sources_list()
@@ -236,6 +236,7 @@ PLANTED = [
     ("libws/sources.txt", "base/gone.c", "base/gone.c does not exist"),
     ("libws/include/ws/base.h", "#include <stdio.h>", "a public header may not"),
     ("bindings/lua/module.c", '#include "base/buf.h"', "is internal to the core"),
+    ("cli/serve.c", '#include "base/buf.h"', "is internal to the core"),
     ("examples/c/echo.c", '#include "../../libws/src/base/buf.h"', "is internal to the core"),
 ]
 
