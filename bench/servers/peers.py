@@ -67,7 +67,7 @@ RAW = RawPeer("raw", "raw echo", (), can=TRUSTING, is_main=True)
 OURS = Peer(
     "libws",
     "libws",
-    (str(BIN / "libws"), "serve", "--host", "127.0.0.1", "--max-message", "16777216"),
+    (str(BIN / "libws"), "serve", "--quiet", "--host", "127.0.0.1", "--max-message", "16M"),
     echo=("--echo",),
     is_main=True,
 )
