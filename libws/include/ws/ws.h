@@ -355,7 +355,8 @@ WS_API int ws_socket_close_with(ws_socket *socket, uint16_t code,
 WS_API void ws_socket_terminate(ws_socket *socket);
 
 /* Stop and go on with reading, so that a peer that is too fast has to wait.
- * While paused no message events come. Since 0.1. */
+ * While paused no events come that input causes. A transport that takes no more
+ * output ends the pause, and the connection. Since 0.1. */
 WS_API void ws_socket_pause(ws_socket *socket);
 WS_API void ws_socket_resume(ws_socket *socket);
 
@@ -520,7 +521,8 @@ WS_API const char *ws_server_url(const ws_server *server, size_t index);
 WS_API uint16_t ws_server_port(const ws_server *server, size_t index);
 
 /* Accepts the handshake that WS_EVENT_REQUEST brought; as ws_conn_accept().
- * Since 0.1. */
+ * When the server is closing it answers 503 instead and returns
+ * WS_ERR_INVALID_STATE. Since 0.1. */
 WS_API int ws_socket_accept(ws_socket *socket, const ws_conn_answer *answer,
                             const char **out_reason);
 

@@ -114,8 +114,7 @@ static int post(parcel *p) {
 
 int ws_sender_send(ws_sender *sender, ws_message_type type, const void *data,
                    size_t len, unsigned flags) {
-  if ((type != WS_TEXT && type != WS_BINARY) ||
-      (flags & ~ALLOWED_FLAGS) != 0) {
+  if ((type != WS_TEXT && type != WS_BINARY) || (flags & ~ALLOWED_FLAGS) != 0) {
     return WS_ERR_INVALID_ARGUMENT;
   }
   const bool is_unchecked = (flags & WS_SEND_VALID_UTF8) == 0;

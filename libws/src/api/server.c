@@ -339,7 +339,7 @@ int ws_server_new(ws_loop *loop, const ws_server_options *options,
 static void start_listening(order *o) {
   ws__listener *listener = o->listener;
   o->listener = NULL;
-  if (o->worker->is_closing) {
+  if (o->worker->endpoint.is_closing) {
     ws__listener_free(listener);
   } else {
     /* Without memory for it the others serve alone. */

@@ -27,8 +27,7 @@ typedef struct ws__worker {
   ws_allocator allocator;
   uint32_t references; /* The server's, and one for each socket. */
   uint32_t sockets;    /* In the loop. */
-  bool is_closing;
-  bool is_done; /* Has told the server that it has ended. */
+  bool is_done;        /* Has told the server that it has ended. */
   ws__list listeners;
   ws__topics topics;
   pthread_t thread; /* Unless it runs in the server's loop. */

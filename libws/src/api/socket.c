@@ -240,8 +240,10 @@ static bool flush(ws_socket *socket) {
     has_written = true;
   }
   if (!socket->is_write_broken || socket->is_failed) return has_written;
-  /* What the peer said before it went still counts, if need be later. */
-  if (socket->is_paused && !socket->is_read_done) return has_written;
+  /* What the peer said before it went still counts. Pausing ends: it may wait
+   * for a drain that can no longer come. */
+  socket->is_paused = false;
+  ws_conn_set_paused(&socket->conn, false);
   const int error = errno;
   if (can_receive(socket) && receive(socket)) return true;
   errno = error;

@@ -33,6 +33,7 @@ typedef struct ws__endpoint {
   ws_loop *loop; /* NULL when the loop has ended. */
   ws_server *server;
   const ws_handlers *handlers; /* May be NULL. */
+  bool is_closing;             /* No further handshake is accepted. */
 } ws__endpoint;
 
 typedef struct ws__client ws__client;
@@ -116,6 +117,9 @@ ws__extra *ws__socket_extra(ws_socket *socket);
 
 /* Takes the socket out of the loop and gives up the loop's reference. */
 void ws__socket_end(ws_socket *socket);
+
+/* Answers a request of a server that is closing with 503. */
+void ws__socket_turn_away(ws_socket *socket);
 
 /* Goes through the sockets of an endpoint that are in its loop, from the place
  * `*at` on, at first SIZE_MAX. Returns NULL at the end. None may leave the loop

@@ -136,8 +136,19 @@ void ws_socket_set_streaming(ws_socket *socket, bool is_streaming) {
 
 /* -- Requests -------------------------------------------------------------- */
 
+void ws__socket_turn_away(ws_socket *socket) {
+  static const ws_header plain = {"Content-Type", 12, "text/plain", 10};
+  static const char text[] = "The server is closing.\n";
+  (void)ws_socket_respond(socket, 503, &plain, 1, text, sizeof(text) - 1, NULL);
+}
+
 int ws_socket_accept(ws_socket *socket, const ws_conn_answer *answer,
                      const char **out_reason) {
+  if (socket->endpoint->is_closing) {
+    ws__socket_turn_away(socket);
+    if (out_reason != NULL) *out_reason = "the server is closing";
+    return WS_ERR_INVALID_STATE;
+  }
   ws__socket_enter(socket);
   const int err = ws_conn_accept(&socket->conn, answer, out_reason);
   ws__socket_leave(socket);

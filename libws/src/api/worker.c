@@ -47,8 +47,8 @@ static void accept_upgrade(ws_socket *socket, const ws_server_options *options,
 static bool request_is_for_app(ws_socket *socket, const ws_request *request) {
   const ws_server *server = socket->endpoint->server;
   const ws_server_options *options = &server->options->is;
-  if (ws__worker_of(socket)->is_closing) {
-    respond(socket, 503, "The server is closing.\n");
+  if (socket->endpoint->is_closing) {
+    ws__socket_turn_away(socket);
     return false;
   }
   if (!request->is_upgrade) {
@@ -76,14 +76,7 @@ static bool filter(ws_socket *socket, ws_event *event) {
   if (event->type == WS_EVENT_REQUEST) {
     return request_is_for_app(socket, event->u.request);
   }
-  if (event->type == WS_EVENT_OPEN) {
-    atomic_fetch_add(&server->opened, 1);
-    if (ws__worker_of(socket)->is_closing) {
-      (void)ws_conn_close_with(&socket->conn, server->close_code,
-                               server->close_reason,
-                               strlen(server->close_reason));
-    }
-  }
+  if (event->type == WS_EVENT_OPEN) atomic_fetch_add(&server->opened, 1);
   return true;
 }
 
@@ -180,13 +173,13 @@ static void end(ws__worker *worker) {
 }
 
 static void end_if_empty(ws__worker *worker) {
-  if (worker->is_closing && worker->sockets == 0) end(worker);
+  if (worker->endpoint.is_closing && worker->sockets == 0) end(worker);
 }
 
 void ws__worker_close(ws__worker *worker, uint32_t deadline_ms) {
   const ws_server *server = worker->endpoint.server;
-  const bool is_first = !worker->is_closing;
-  worker->is_closing = true;
+  const bool is_first = !worker->endpoint.is_closing;
+  worker->endpoint.is_closing = true;
   ws__listeners_stop(worker);
   if (worker->is_done) return;
   if (deadline_ms > 0) {
@@ -210,7 +203,7 @@ void ws__worker_close(ws__worker *worker, uint32_t deadline_ms) {
 
 void ws__worker_drop(ws__worker *worker) {
   ws__listeners_stop(worker);
-  worker->is_closing = true;
+  worker->endpoint.is_closing = true;
   while (worker->sockets > 0) {
     size_t at = SIZE_MAX;
     ws_socket *socket;
