@@ -142,9 +142,18 @@ static void transport_failed(ws_socket *socket) {
 
 /* -- Bytes in -------------------------------------------------------------- */
 
+/* Takes the output out of the receive buffer, which is needed again. Returns
+ * whether that failed, which is events. */
+static bool own_output(ws_socket *socket) {
+  if (!socket->has_borrowed) return false;
+  socket->has_borrowed = false;
+  return ws__conn_own_output(&socket->conn) != 0;
+}
+
 /* Reads once and feeds the connection. Returns whether there may be events. */
 static bool receive(ws_socket *socket) {
   ws_loop *loop = ws__socket_loop(socket);
+  if (own_output(socket)) return true;
   uint8_t *place;
   size_t room;
   ws_conn_input(&socket->conn, &place, &room);
@@ -357,6 +366,7 @@ static void end_turn(ws_socket *socket) {
   bool has_more = socket->wants_turn;
   socket->wants_turn = false;
   has_more = ws_conn_keep_input(conn) != 0 || has_more;
+  has_more = own_output(socket) || has_more;
   has_more = ws_conn_reclaim_output(conn) != 0 || has_more;
   socket->has_kept = is_cut_short;
 
@@ -400,6 +410,7 @@ static bool next(ws__source *source, ws_event *out_event) {
 
 void ws__socket_end(ws_socket *socket) {
   ws_loop *loop = ws__socket_loop(socket);
+  (void)own_output(socket);
   (void)ws_conn_reclaim_output(&socket->conn);
   detach(socket);
   socket->stage = WS__STAGE_GONE;

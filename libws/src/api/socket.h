@@ -74,6 +74,7 @@ struct ws_socket {
   bool read_wants_write : 1; /* TLS has to write before it can read, */
   bool write_wants_read : 1; /* or the other way round. */
   bool has_kept : 1;         /* Input waits that no event was pulled of. */
+  bool has_borrowed : 1;     /* Output may lie in the receive buffer. */
   bool should_linger : 1;    /* The peer was told why; it shall hear it. */
   bool is_failed : 1;        /* ws__socket_fail() was called. */
   bool wants_turn : 1;       /* Another one after this. */

@@ -9,6 +9,10 @@
 static_assert(WS_ADDRESS_SIZE == WS__ADDR_TEXT_SIZE, "any address fits");
 static_assert(WS_ERROR_SIZE == WS__DETAIL_SIZE, "any detail fits");
 
+/* From this many bytes on a message that was just read is sent from where it
+ * lies. */
+#define SHARE_MIN ((size_t)2 * 1024)
+
 /* From this many bytes on a message is not copied when the system takes it. */
 #define BORROW_MIN ((size_t)32 * 1024)
 
@@ -27,23 +31,40 @@ static int send_borrowed(ws_socket *socket, ws_message_type type,
   return ws__conn_own_output(&socket->conn);
 }
 
+/* Whether data lies in what the socket has just read: it then stays there until
+ * the socket reads again or its turn ends. An echo needs no copy so. */
+static bool is_from_this_turn(const ws_socket *socket, const void *data) {
+  const ws_loop *loop = ws__socket_loop(socket);
+  const uintptr_t at = (uintptr_t)data;
+  const uintptr_t start = (uintptr_t)loop->receive_buffer;
+  return loop->current == &socket->source && at >= start &&
+         at < start + loop->receive_size;
+}
+
 static void flush_if_much(ws_socket *socket) {
-  if (socket->conn.output.len >= FLUSH_MIN) {
-    ws__socket_flush_early(socket);
+  if (socket->conn.output.len >= FLUSH_MIN) ws__socket_flush_early(socket);
+}
+
+static int send_by_size(ws_socket *socket, ws_message_type type,
+                        const void *data, size_t len, unsigned flags) {
+  if (socket->stage != WS__STAGE_FLOWING || len < SHARE_MIN) {
+    return ws_conn_send(&socket->conn, type, data, len, flags);
   }
+  if (is_from_this_turn(socket, data)) {
+    socket->has_borrowed = true;
+    return ws__conn_send_borrowed(&socket->conn, type, data, len, flags);
+  }
+  if (len >= BORROW_MIN && !socket->is_write_blocked) {
+    return send_borrowed(socket, type, data, len, flags);
+  }
+  return ws_conn_send(&socket->conn, type, data, len, flags);
 }
 
 int ws_socket_send(ws_socket *socket, ws_message_type type, const void *data,
                    size_t len, unsigned flags) {
   ws__socket_enter(socket);
-  int err;
-  if (len >= BORROW_MIN && !socket->is_write_blocked &&
-      socket->stage == WS__STAGE_FLOWING) {
-    err = send_borrowed(socket, type, data, len, flags);
-  } else {
-    err = ws_conn_send(&socket->conn, type, data, len, flags);
-    flush_if_much(socket);
-  }
+  const int err = send_by_size(socket, type, data, len, flags);
+  flush_if_much(socket);
   ws__socket_leave(socket);
   return err;
 }
