@@ -176,27 +176,41 @@ static void end_if_empty(ws__worker *worker) {
   if (worker->endpoint.is_closing && worker->sockets == 0) end(worker);
 }
 
+/* Says goodbye to a socket. A request that waits for the application is
+ * answered when it does; with whom no request came whole there is nobody to
+ * speak to. */
+static void close_socket(ws_socket *socket, const ws_server *server) {
+  if (ws_socket_ready_state(socket) != WS_STATE_CONNECTING) {
+    (void)ws_socket_close_with(socket, server->close_code, server->close_reason,
+                               strlen(server->close_reason));
+  } else if (ws__opening_request(&socket->conn) == NULL) {
+    ws_socket_terminate(socket);
+  }
+}
+
+static void set_deadline(ws__worker *worker, uint32_t deadline_ms) {
+  if (deadline_ms == 0) {
+    deadline_ms = worker->endpoint.server->config->options.close_timeout;
+    if (deadline_ms == WS_NEVER) return;
+    deadline_ms++; /* Connections that keep to it themselves say why. */
+  }
+  ws_loop *loop = worker->endpoint.loop;
+  ws__loop_refresh(loop);
+  ws__loop_set_deadline_lazily(loop, &worker->source, loop->now + deadline_ms);
+}
+
 void ws__worker_close(ws__worker *worker, uint32_t deadline_ms) {
-  const ws_server *server = worker->endpoint.server;
   const bool is_first = !worker->endpoint.is_closing;
   worker->endpoint.is_closing = true;
   ws__listeners_stop(worker);
   if (worker->is_done) return;
-  if (deadline_ms > 0) {
-    ws_loop *loop = worker->endpoint.loop;
-    ws__loop_refresh(loop);
-    ws__loop_set_deadline_lazily(loop, &worker->source,
-                                 loop->now + deadline_ms);
-  }
+  set_deadline(worker, deadline_ms);
+
   size_t at = SIZE_MAX;
   ws_socket *socket;
   while (is_first &&
          (socket = ws__socket_iterate(&worker->endpoint, &at)) != NULL) {
-    if (ws_socket_ready_state(socket) != WS_STATE_CONNECTING) {
-      (void)ws_socket_close_with(socket, server->close_code,
-                                 server->close_reason,
-                                 strlen(server->close_reason));
-    }
+    close_socket(socket, worker->endpoint.server);
   }
   end_if_empty(worker);
 }
