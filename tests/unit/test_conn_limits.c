@@ -268,8 +268,12 @@ static void check_idle(ws_role role) {
   feed(&b, "\x80\x02lo", 4);
   feed(&b, "\x8a\x04pong", 6);
   assert_int_equal(ws_conn_send_text(b.d.conn, "Hello", 5), 0);
+  assert_int_equal(ws_conn_send(b.d.conn, WS_TEXT, "Hel", 3, WS_SEND_FRAGMENT),
+                   0);
+  assert_int_equal(ws_conn_send_text(b.d.conn, "lo", 2), 0);
   assert_int_equal(ws_conn_send_ping(b.d.conn, "p", 1), 0);
   driver_settle(&b.d);
+  feed(&b, "\x8a\x01p", 3);
   assert_int_equal(b.alloc.held, b.idle);
   ws_conn_stats stats;
   ws_conn_get_stats(b.d.conn, &stats);

@@ -5,19 +5,18 @@
 #include <assert.h>
 #include <string.h>
 
-/* An unfinished message has to bring this many bytes in each message_timeout.
- */
+/* What an unfinished message has to bring in each message_timeout. */
 #define PROGRESS_BYTES (16 * 1024)
 
 /* -- Life ------------------------------------------------------------------ */
 
-static_assert(sizeof(ws_conn) <= 256, "an idle connection is small");
+static_assert(sizeof(ws_conn) <= 152, "an idle connection is small");
 
 int ws__conn_init(ws_conn *conn, ws_conn_config *config, uint64_t now) {
   *conn = (ws_conn){
       .config = ws__config_ref(config),
       .now = now,
-      .phase_since = (ws__stamp)now,
+      .since = (ws__stamp)now,
       .useless_at = (ws__stamp)now,
       .useless_budget = config->options.useless_burst,
       .rtt = WS_NEVER,
@@ -40,21 +39,12 @@ int ws_conn_new(ws_conn_config *config, uint64_t now, ws_conn **out_conn) {
   return 0;
 }
 
-static void free_kept(ws_conn *conn) {
-  if (conn->kept == NULL) return;
-  ws__free(ws__conn_allocator(conn), conn->kept,
-           sizeof(*conn->kept) + conn->kept->cap);
-  conn->kept = NULL;
-}
-
 void ws__conn_deinit(ws_conn *conn) {
   const ws_allocator *allocator = ws__conn_allocator(conn);
   ws__opening_free(conn);
-  ws__message_free(conn);
-  ws__control_free(conn);
-  free_kept(conn);
-  ws__deflate_free(conn->deflate);
-  ws__free(allocator, conn->names, ws__conn_names_size(conn));
+  ws__incoming_free(conn);
+  ws__outgoing_free(conn);
+  ws__agreed_free(conn);
   ws__output_clear(&conn->output, allocator);
   (void)ws__output_reclaim(&conn->output, allocator);
   ws_conn_config_free(conn->config);
@@ -71,8 +61,7 @@ void ws__conn_set_state(ws_conn *conn, ws_state state) {
   if (conn->state == state) return;
   assert(conn->state < state);
   conn->state = state & 3;
-  if (state == WS_STATE_OPEN) conn->input_at = ws__conn_stamp(conn);
-  if (state == WS_STATE_CLOSING) conn->phase_since = ws__conn_stamp(conn);
+  conn->since = ws__conn_stamp(conn);
 }
 
 /* -- Failing (RFC 6455 section 7.1.7) -------------------------------------- */
@@ -146,10 +135,9 @@ static bool tell_peer(ws_conn *conn, int err) {
   return conn->is_close_sent;
 }
 
-void ws__conn_fail(ws_conn *conn, int err, const char *detail) {
+void ws__conn_fail(ws_conn *conn, int err) {
   if (conn->err != 0 || conn->end != WS__END_NONE) return;
   conn->err = (int8_t)err;
-  conn->detail = detail;
   conn->phase = phase_of(conn) & 3;
   ws__conn_stop_listening(conn);
   if (!tell_peer(conn, err)) ws__conn_drop_output(conn);
@@ -219,16 +207,14 @@ static void consider_open(const ws_conn *conn, deadline *first) {
     consider(conn, first, TIMER_SEND, conn->send_at, options->send_timeout);
   }
   if (conn->is_paused) return;
-  if (conn->was_busy) {
-    consider(conn, first, TIMER_MESSAGE, conn->progress_at,
+  if (conn->incoming != NULL && conn->incoming->was_busy) {
+    consider(conn, first, TIMER_MESSAGE, conn->incoming->progress_at,
              options->message_timeout);
   }
   if (conn->is_keepalive_out) {
-    consider(conn, first, TIMER_PING, conn->keepalive_at,
-             options->ping_timeout);
+    consider(conn, first, TIMER_PING, conn->since, options->ping_timeout);
   } else {
-    consider(conn, first, TIMER_KEEPALIVE, conn->input_at,
-             options->ping_interval);
+    consider(conn, first, TIMER_KEEPALIVE, conn->since, options->ping_interval);
   }
 }
 
@@ -237,13 +223,12 @@ static deadline first_deadline(const ws_conn *conn) {
   deadline first = {WS_NO_DEADLINE, TIMER_NONE};
   switch ((ws_state)conn->state) {
   case WS_STATE_CONNECTING:
-    consider(conn, &first, TIMER_HANDSHAKE, conn->phase_since,
+    consider(conn, &first, TIMER_HANDSHAKE, conn->since,
              options->handshake_timeout);
     break;
   case WS_STATE_OPEN: consider_open(conn, &first); break;
   case WS_STATE_CLOSING:
-    consider(conn, &first, TIMER_CLOSE, conn->phase_since,
-             options->close_timeout);
+    consider(conn, &first, TIMER_CLOSE, conn->since, options->close_timeout);
     break;
   case WS_STATE_CLOSED: break;
   }
@@ -260,7 +245,7 @@ static bool is_close_complete(const ws_conn *conn) {
 static void close_overdue(ws_conn *conn) {
   ws__conn_drop_output(conn);
   if (!is_close_complete(conn) && !conn->is_answered) {
-    ws__conn_fail(conn, WS_ERR_CLOSE_TIMEOUT, NULL);
+    ws__conn_fail(conn, WS_ERR_CLOSE_TIMEOUT);
   }
   ws__conn_stop_listening(conn);
   conn->is_cut = true;
@@ -270,14 +255,16 @@ static void fire(ws_conn *conn, timer_kind kind) {
   int err = 0;
   switch (kind) {
   case TIMER_NONE: break;
-  case TIMER_HANDSHAKE: ws__opening_fail(conn, WS_ERR_HANDSHAKE_TIMEOUT); break;
+  case TIMER_HANDSHAKE:
+    ws__opening_ended(conn, WS_ERR_HANDSHAKE_TIMEOUT);
+    break;
   case TIMER_KEEPALIVE: err = ws__send_keepalive(conn); break;
   case TIMER_PING: err = WS_ERR_PING_TIMEOUT; break;
   case TIMER_MESSAGE: err = WS_ERR_MESSAGE_TIMEOUT; break;
   case TIMER_SEND: err = WS_ERR_SEND_TIMEOUT; break;
   case TIMER_CLOSE: close_overdue(conn); break;
   }
-  if (err != 0) ws__conn_fail(conn, err, NULL);
+  if (err != 0) ws__conn_fail(conn, err);
 }
 
 /* Does what is due. Each step puts its deadline off or the connection further
@@ -299,10 +286,11 @@ uint64_t ws_conn_deadline(const ws_conn *conn) {
 }
 
 void ws_conn_set_paused(ws_conn *conn, bool is_paused) {
-  if (conn->is_paused && !is_paused) {
-    conn->input_at = ws__conn_stamp(conn);
-    conn->keepalive_at = ws__conn_stamp(conn);
-    conn->progress_at = ws__conn_stamp(conn);
+  if (conn->is_paused && !is_paused && conn->state == WS_STATE_OPEN) {
+    conn->since = ws__conn_stamp(conn);
+    if (conn->incoming != NULL) {
+      conn->incoming->progress_at = ws__conn_stamp(conn);
+    }
   }
   conn->is_paused = is_paused;
 }
@@ -313,49 +301,61 @@ void ws_conn_set_streaming(ws_conn *conn, bool is_streaming) {
 
 /* -- Bytes in -------------------------------------------------------------- */
 
+/* Whether the input lies in memory of our own. */
+static bool is_kept(const ws_conn *conn) {
+  return conn->incoming != NULL && conn->incoming->kept != NULL;
+}
+
 /* Copies `len` bytes behind the input that is kept already, if any. */
 static int keep(ws_conn *conn, const uint8_t *data, size_t len) {
-  const ws_allocator *allocator = ws__conn_allocator(conn);
-  const size_t had = conn->kept != NULL ? conn->input_len : 0;
+  ws__incoming *in = ws__conn_incoming(conn);
+  if (in == NULL) return WS_ERR_NO_MEMORY;
+  const size_t had = in->kept != NULL ? conn->input_len : 0;
   if (len > SIZE_MAX - sizeof(ws__kept) - had) return WS_ERR_NO_MEMORY;
-  ws__kept *kept = ws__alloc(allocator, sizeof(*kept) + had + len);
+  ws__kept *kept =
+      ws__alloc(ws__conn_allocator(conn), sizeof(*kept) + had + len);
   if (kept == NULL) return WS_ERR_NO_MEMORY;
 
   kept->cap = had + len;
   if (had > 0) memcpy(kept->data, conn->input, had);
   memcpy(kept->data + had, data, len);
-  free_kept(conn);
-  conn->kept = kept;
+  ws__incoming_free_kept(conn);
+  in->kept = kept;
   conn->input = kept->data;
   conn->input_len = had + len;
   return 0;
 }
 
+static void note_progress(ws_conn *conn, size_t len) {
+  ws__incoming *in = conn->incoming;
+  if (len < PROGRESS_BYTES - in->progress_bytes) {
+    in->progress_bytes += (uint32_t)len;
+  } else {
+    in->progress_bytes = 0;
+    in->progress_at = ws__conn_stamp(conn);
+  }
+}
+
 /* Bytes have come: the peer is alive, and may have made progress. */
 static void note_input(ws_conn *conn, size_t len) {
-  conn->input_at = ws__conn_stamp(conn);
+  if (conn->state == WS_STATE_OPEN) conn->since = ws__conn_stamp(conn);
   conn->is_keepalive_out = false;
   conn->is_stalled = conn->output.len > 0;
-  if (!conn->was_busy) return;
-  if (len < PROGRESS_BYTES - conn->progress_bytes) {
-    conn->progress_bytes += (uint32_t)len;
-  } else {
-    conn->progress_bytes = 0;
-    conn->progress_at = ws__conn_stamp(conn);
+  if (conn->incoming != NULL && conn->incoming->was_busy) {
+    note_progress(conn, len);
   }
 }
 
 int ws_conn_feed(ws_conn *conn, uint8_t *data, size_t len) {
-  if (conn->input_len > 0 && conn->kept == NULL) return WS_ERR_INVALID_STATE;
+  if (conn->input_len > 0 && !is_kept(conn)) return WS_ERR_INVALID_STATE;
   ws__receive_release(conn);
-  if (conn->input_len == 0) free_kept(conn);
   conn->bytes_received += len;
   if (len == 0 || conn->is_deaf || conn->is_eof) return 0;
 
   note_input(conn, len);
   if (conn->input_len > 0) {
     const int err = keep(conn, data, len);
-    if (err != 0) ws__conn_fail(conn, err, NULL);
+    if (err != 0) ws__conn_fail(conn, err);
     return 0;
   }
   conn->input = data;
@@ -365,9 +365,9 @@ int ws_conn_feed(ws_conn *conn, uint8_t *data, size_t len) {
 
 int ws_conn_keep_input(ws_conn *conn) {
   ws__receive_release(conn);
-  if (conn->input_len == 0 || conn->kept != NULL) return 0;
+  if (conn->input_len == 0 || is_kept(conn)) return 0;
   const int err = keep(conn, conn->input, conn->input_len);
-  if (err != 0) ws__conn_fail(conn, err, NULL);
+  if (err != 0) ws__conn_fail(conn, err);
   return err;
 }
 
@@ -386,7 +386,7 @@ void ws_conn_abort(ws_conn *conn, int err) {
   if (err != 0) return;
 
   if (conn->state == WS_STATE_CONNECTING) {
-    ws__conn_fail(conn, WS_ERR_ABORTED, NULL);
+    ws__conn_fail(conn, WS_ERR_ABORTED);
   }
   ws__conn_stop_listening(conn);
   ws__conn_set_state(conn, WS_STATE_CLOSING);
@@ -397,10 +397,10 @@ void ws_conn_abort(ws_conn *conn, int err) {
 /* The transport has ended and all that came before has been seen. */
 static void end_of_file(ws_conn *conn) {
   if (!conn->is_established && !conn->is_answered) {
-    ws__opening_fail(conn, conn->eof_err);
+    ws__opening_ended(conn, conn->eof_err);
   } else if (!is_close_complete(conn) && !conn->is_answered &&
              conn->eof_err != 0) {
-    ws__conn_fail(conn, conn->eof_err, NULL);
+    ws__conn_fail(conn, conn->eof_err);
   }
 }
 
@@ -421,22 +421,20 @@ static bool error_event(const ws_conn *conn, ws_conn_event *event) {
       .side = side_of(conn->err),
       .phase = (ws_phase)conn->phase,
       .close_code = conn->sent_code,
-      .status = conn->phase == WS_PHASE_HANDSHAKE ? conn->status : 0,
-      .message = conn->detail != NULL ? conn->detail : ws_strerror(conn->err),
-      .response = ws__opening_response(conn),
+      .message = ws_strerror(conn->err),
   };
+  if (conn->opening != NULL) ws__opening_explain(conn, &event->u.error);
   return true;
 }
 
 static bool close_event(const ws_conn *conn, ws_conn_event *event) {
-  const ws__control *control = conn->control;
+  const ws__incoming *in = conn->incoming;
   const bool has_code = conn->is_close_received;
-  const bool has_reason =
-      has_code && control != NULL && control->payload_len > 0;
+  const bool has_reason = has_code && in != NULL && in->control_len > 0;
   event->type = WS_EVENT_CLOSE;
   event->u.close.code = has_code ? conn->close_code : WS_CLOSE_ABNORMAL;
-  event->u.close.reason = has_reason ? (const char *)control->payload : "";
-  event->u.close.reason_len = has_reason ? control->payload_len : 0;
+  event->u.close.reason = has_reason ? (const char *)in->control : "";
+  event->u.close.reason_len = has_reason ? in->control_len : 0;
   event->u.close.was_clean = conn->err == 0 && is_close_complete(conn);
   return true;
 }
@@ -461,8 +459,8 @@ static bool end_step(ws_conn *conn, ws_conn_event *event) {
  * bound for a head and not looked at: the client is early, or it smuggles. */
 static void keep_behind_request(ws_conn *conn) {
   if (conn->input_len > ws__conn_options(conn)->max_head) {
-    ws__conn_fail(conn, WS_ERR_HTTP_TOO_LARGE,
-                  "more than max_head bytes behind an unanswered request");
+    ws__opening_fail(conn, WS_ERR_HTTP_TOO_LARGE,
+                     "more than max_head bytes behind an unanswered request");
   } else {
     (void)ws_conn_keep_input(conn);
   }
@@ -472,15 +470,10 @@ static void keep_behind_request(ws_conn *conn) {
 static void input_used(ws_conn *conn) {
   if (conn->input_len > 0 && conn->is_paused) (void)ws_conn_keep_input(conn);
   if (conn->input_len > 0 && !conn->is_paused) keep_behind_request(conn);
-  if (conn->input_len == 0) free_kept(conn);
-
-  const bool is_busy = ws__receive_is_busy(conn);
-  if (is_busy && !conn->was_busy) {
-    conn->progress_at = ws__conn_stamp(conn);
-    conn->progress_bytes = 0;
-  }
-  conn->was_busy = is_busy;
-  if (conn->deflate != NULL) ws__deflate_release_idle(conn->deflate);
+  if (conn->incoming != NULL) ws__receive_rest(conn);
+  if (conn->outgoing != NULL) ws__send_rest(conn);
+  ws__deflate *deflate = ws__conn_deflate(conn);
+  if (deflate != NULL) ws__deflate_release_idle(deflate);
 }
 
 static bool pending_event(ws_conn *conn, ws_conn_event *event) {
@@ -501,7 +494,7 @@ static bool pending_event(ws_conn *conn, ws_conn_event *event) {
 static bool input_step(ws_conn *conn, ws_conn_event *event) {
   if (conn->is_deaf || conn->is_paused) return false;
   if (!conn->is_established) return ws__opening_step(conn, event);
-  if (conn->input_len == 0 && !conn->is_in_payload) return false;
+  if (conn->input_len == 0 && !ws__receive_is_in_payload(conn)) return false;
   return ws__receive_step(conn, event);
 }
 
@@ -536,15 +529,19 @@ static void output_left(ws_conn *conn) {
   if (conn->output.len > 0) return;
   conn->pong_bytes = 0;
   const int err = ws__send_waiting_pong(conn);
-  if (err != 0) ws__conn_fail(conn, err, NULL);
-  if (conn->deflate != NULL) ws__deflate_release_idle(conn->deflate);
+  if (err != 0) ws__conn_fail(conn, err);
+  ws__deflate *deflate = ws__conn_deflate(conn);
+  if (deflate != NULL) ws__deflate_release_idle(deflate);
+}
+
+static void note_consumed(ws_conn *conn, size_t len) {
+  conn->bytes_sent += len;
+  conn->send_at = ws__conn_stamp(conn);
 }
 
 void ws__conn_consume_early(ws_conn *conn, size_t len) {
-  assert(len <= conn->output.len);
   ws__output_consume_early(&conn->output, ws__conn_allocator(conn), len);
-  conn->bytes_sent += len;
-  conn->send_at = ws__conn_stamp(conn);
+  note_consumed(conn, len);
 }
 
 void ws__conn_settle(ws_conn *conn) {
@@ -556,8 +553,9 @@ void ws_conn_consume(ws_conn *conn, size_t len) {
   assert(len <= conn->output.len);
   if (len > conn->output.len) len = conn->output.len;
   if (len == 0) return;
-  ws__conn_consume_early(conn, len);
-  ws__conn_settle(conn);
+  ws__output_consume(&conn->output, ws__conn_allocator(conn), len);
+  note_consumed(conn, len);
+  output_left(conn);
 }
 
 int ws_conn_lend_output(ws_conn *conn, uint8_t *buffer, size_t len) {
@@ -570,7 +568,7 @@ static int output_lost(ws_conn *conn, int err) {
   if (err == 0) return 0;
   conn->is_close_sent = false;
   conn->is_cut = true;
-  ws__conn_fail(conn, err, NULL);
+  ws__conn_fail(conn, err);
   return err;
 }
 
@@ -599,15 +597,9 @@ uint64_t ws_conn_buffered_amount(const ws_conn *conn) {
 }
 
 static uint64_t bytes_held(const ws_conn *conn) {
-  uint64_t held = sizeof(*conn) + ws__opening_held(conn) +
-                  ws__conn_names_size(conn) + ws__output_held(&conn->output);
-  if (conn->deflate != NULL) held += ws__deflate_held(conn->deflate);
-  if (conn->control != NULL) held += sizeof(*conn->control);
-  if (conn->kept != NULL) held += sizeof(*conn->kept) + conn->kept->cap;
-  if (conn->message != NULL) {
-    held += sizeof(*conn->message) + conn->message->body.cap;
-  }
-  return held;
+  return sizeof(*conn) + ws__opening_held(conn) + ws__agreed_held(conn) +
+         ws__incoming_held(conn) + ws__outgoing_held(conn) +
+         ws__output_held(&conn->output);
 }
 
 void ws_conn_get_stats(const ws_conn *conn, ws_conn_stats *out_stats) {

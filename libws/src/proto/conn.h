@@ -12,7 +12,8 @@
  * the front by ws_conn_next_event() alone.
  *   - After `is_deaf` is set no input is looked at any more.
  *   - An idle open connection holds nothing beside this struct but what the
- *     negotiation left it (names, deflate windows). */
+ *     negotiation left it (names, deflate windows). What is unfinished has a
+ *     struct of its own: `opening`, `incoming`, `outgoing`. */
 #ifndef WS__CONN_H
 #define WS__CONN_H
 
@@ -23,40 +24,85 @@
 #include "proto/utf8.h"
 #include "ws/conn.h"
 
-/* The opening handshake under way; freed once it is over. */
+/* Times are stamps: milliseconds modulo 2^32, see ws__conn_elapsed(). */
+typedef uint32_t ws__stamp;
+
+/* The opening handshake under way. */
 typedef struct ws__opening ws__opening;
 
-/* What control frames leave behind: the payload of one that came in parts, and
- * later the peer's close reason; and the pong that waits for the one before it
- * to leave, at most one, for the latest ping (RFC 6455 5.5.3). */
-typedef struct ws__control {
-  uint8_t payload_len;
-  uint8_t pong_len;
-  bool has_pong;
-  uint8_t payload[WS_MAX_CONTROL_PAYLOAD + 1]; /* The reason ends in NUL. */
-  uint8_t pong[WS_MAX_CONTROL_PAYLOAD];
-} ws__control;
+/* What the handshake agreed on, if that was anything. */
+typedef struct ws__agreed {
+  ws__deflate *deflate; /* NULL unless negotiated. */
+  size_t names_size;
+  char names[]; /* Subprotocol and extensions, two strings. */
+} ws__agreed;
 
 /* A message that did not come whole in one piece of input. */
-typedef struct ws__message {
-  ws__buf body;        /* What has come of it; one piece, if streaming. */
-  uint64_t wire_len;   /* Payload bytes of its frames so far. */
-  uint64_t len;        /* Bytes of it that were handed out or are in `body`. */
-  size_t piece_left;   /* Unmasked input that has not been inflated yet. */
-  uint64_t fragments;  /* Frames so far. */
-  ws__utf8_state utf8; /* Of text. */
-  ws_message_type type;
+typedef struct ws__partial {
+  ws_message_type type; /* 0: there is no such message. */
+  ws__utf8_state utf8;  /* Of text. */
+  ws__buf body;         /* What has come of it; one piece, if streaming. */
+  uint64_t wire_len;    /* Payload bytes of its frames so far. */
+  uint64_t len;         /* Bytes of it that were handed out or are in `body`. */
+  size_t piece_left;    /* Unmasked input that has not been inflated yet. */
+  uint64_t fragments;   /* Frames so far. */
   bool is_compressed;
   bool is_streaming;
   bool has_begun; /* The first piece has been handed out. */
   bool is_done;   /* The last event is its end; it goes with the next pull. */
-} ws__message;
+} ws__partial;
 
 /* Input that its owner wanted back before it was used. */
 typedef struct ws__kept {
   size_t cap;
   uint8_t data[];
 } ws__kept;
+
+/* What has come in part. */
+typedef struct ws__incoming {
+  /* The frame in progress: its head, and then its payload. */
+  uint8_t head[WS__FRAME_HEAD_MAX];
+  uint8_t head_len;
+  bool is_in_payload;
+  bool is_final;
+  uint8_t opcode;
+  uint8_t mask_offset; /* Payload bytes unmasked so far, modulo 4. */
+  uint8_t key[4];
+  uint64_t frame_left; /* Payload bytes of it not yet consumed. */
+
+  ws__partial message;
+  ws__kept *kept; /* Where the connection's `input` points, if it is ours. */
+
+  /* Progress of the message or frame that is unfinished. */
+  bool was_busy;           /* There was one when the input ran out. */
+  ws__stamp progress_at;   /* It last made progress. */
+  uint32_t progress_bytes; /* Came since then. */
+
+  /* Payload of a control frame that came in parts, and later the reason of the
+   * peer's Close frame, which ends in NUL. */
+  uint8_t control_len;
+  uint8_t control[WS_MAX_CONTROL_PAYLOAD + 1];
+} ws__incoming;
+
+/* What has gone out in part, or waits for an answer. */
+typedef struct ws__outgoing {
+  /* The message that is sent in fragments. */
+  ws_message_type type; /* 0: there is no such message. */
+  ws__utf8_state utf8;  /* Of text. */
+  bool is_compressed;
+  bool is_started; /* The first frame has gone out. */
+
+  /* Pings without a pong so far. */
+  uint16_t pings;
+  uint32_t ping_hash; /* Of the last one's payload. */
+  ws__stamp ping_at;  /* The last one left. */
+
+  /* The pong that waits for the one before it to leave, at most one, for the
+   * latest ping (RFC 6455 5.5.3). */
+  bool has_pong;
+  uint8_t pong_len;
+  uint8_t pong[WS_MAX_CONTROL_PAYLOAD];
+} ws__outgoing;
 
 /* How far the end has come. */
 typedef enum ws__end {
@@ -65,48 +111,16 @@ typedef enum ws__end {
   WS__END_DONE   /* The close event is out. */
 } ws__end;
 
-/* Times are stamps: milliseconds modulo 2^32, see ws__conn_elapsed(). */
-typedef uint32_t ws__stamp;
-
 struct ws_conn {
   ws_conn_config *config;
-  ws__opening *opening; /* NULL once the open event is over. */
-  ws__deflate *deflate; /* NULL unless negotiated. */
-  char *names;          /* Subprotocol and extensions, two strings, or NULL. */
-  ws__control *control; /* NULL unless needed. */
-  ws__message *message; /* NULL unless one is unfinished or handed out. */
-  const char *detail;   /* Says more than ws_strerror(err), or NULL. */
+  ws__opening *opening;   /* NULL once the open event is over. */
+  ws__agreed *agreed;     /* NULL for nothing. */
+  ws__incoming *incoming; /* NULL unless needed. */
+  ws__outgoing *outgoing; /* NULL unless needed. */
 
-  /* Bytes in. */
   uint8_t *input;
   size_t input_len;
-  ws__kept *kept; /* Where `input` points, if it is ours. */
-
-  /* Frame in progress. */
-  uint64_t frame_left; /* Payload bytes of it not yet consumed. */
-  uint8_t key[4];
-  uint8_t head[WS__FRAME_HEAD_MAX]; /* A head that came in parts. */
-  uint8_t head_len;
-  uint8_t opcode;
-  uint8_t mask_offset; /* Payload bytes unmasked so far, modulo 4. */
-  uint8_t send_type;   /* Of the message being sent in fragments, or 0. */
-
   ws__output output;
-
-  /* Time. */
-  uint64_t now;
-  ws__stamp phase_since;   /* The handshake or the closing began. */
-  ws__stamp input_at;      /* The last bytes came. */
-  ws__stamp ping_at;       /* The last ping left, for its RTT. */
-  ws__stamp keepalive_at;  /* The automatic ping left that is waited for. */
-  ws__stamp progress_at;   /* The unfinished message made progress. */
-  ws__stamp send_at;       /* Output began to wait, or some of it left. */
-  ws__stamp useless_at;    /* The budget was last refilled. */
-  uint32_t progress_bytes; /* Came since progress_at. */
-  uint32_t useless_budget;
-  uint32_t ping_hash; /* Of the last ping's payload. */
-  uint32_t rtt;
-  ws__utf8_state send_utf8; /* Of the text being sent in fragments. */
 
   /* Account. */
   uint64_t bytes_received;
@@ -114,36 +128,43 @@ struct ws_conn {
   uint64_t messages_received;
   uint64_t messages_sent;
 
+  /* Time. */
+  uint64_t now;
+  /* OPEN: the last bytes came, or since then the automatic ping left. Else the
+   * handshake or the closing began. */
+  ws__stamp since;
+  ws__stamp send_at;    /* Output began to wait, or some of it left. */
+  ws__stamp useless_at; /* The budget was last refilled. */
+  uint32_t useless_budget;
+  uint32_t rtt;
+
+  uint16_t pong_bytes; /* In the output, not yet consumed. */
   uint16_t close_code; /* The peer's, or 1005. */
   uint16_t sent_code;  /* Of the Close frame that told of a failure. */
-  uint16_t status;     /* HTTP status of a handshake that failed. */
-  uint16_t pong_bytes; /* In the output, not yet consumed. */
-  uint16_t pings_unanswered;
-  int8_t err;        /* The ws_err it failed with. */
-  int8_t eof_err;    /* The ws_err with which the transport ended. */
-  uint8_t state : 2; /* ws_state */
-  uint8_t end : 2;   /* ws__end */
-  uint8_t phase : 2; /* ws_phase it failed in. */
+  int8_t err;          /* The ws_err it failed with. */
+  int8_t eof_err;      /* The ws_err with which the transport ended. */
 
-  bool is_in_payload : 1; /* Of a frame; else in a head. */
-  bool is_final : 1;      /* FIN of the frame in progress. */
-  bool is_streaming : 1;  /* Wanted from the next message on. */
-  bool is_send_compressed : 1;
-  bool is_send_started : 1;  /* The first frame has gone out. */
+  /* What is looked at together stands in one byte, and apart from what every
+   * read changes: a load that spans a fresh store has to wait for it. */
+  uint8_t state : 2;         /* ws_state */
   bool is_established : 1;   /* Has been OPEN. */
   bool is_open_pending : 1;  /* WS_EVENT_OPEN is next. */
   bool is_drain_pending : 1; /* WS_EVENT_DRAIN is next. */
-  bool is_above_high_water : 1;
-  bool is_stalled : 1;       /* Output waited when input came. */
-  bool is_keepalive_out : 1; /* Nothing has come since the automatic ping. */
-  bool was_busy : 1;         /* A message was unfinished when input ran out. */
   bool is_paused : 1;
+  bool is_deaf : 1;
+  bool is_eof : 1; /* No more will come from the peer. */
+
+  bool is_cut : 1;       /* Nothing can reach the peer any more. */
+  bool is_streaming : 1; /* Wanted from the next message on. */
+  bool is_above_high_water : 1;
   bool is_close_sent : 1;
   bool is_close_received : 1;
-  bool is_deaf : 1;
   bool is_answered : 1; /* Server: with plain HTTP, which ends it. */
-  bool is_eof : 1;      /* No more will come from the peer. */
-  bool is_cut : 1;      /* Nothing can reach the peer any more. */
+  uint8_t end : 2;      /* ws__end */
+
+  uint8_t phase : 2;         /* ws_phase it failed in. */
+  bool is_stalled : 1;       /* Output waited when input came. */
+  bool is_keepalive_out : 1; /* Nothing has come since the automatic ping. */
 };
 
 static inline bool ws__conn_is_server(const ws_conn *conn) {
@@ -156,6 +177,11 @@ static inline const ws_conn_options *ws__conn_options(const ws_conn *conn) {
 
 static inline const ws_allocator *ws__conn_allocator(const ws_conn *conn) {
   return ws__config_allocator(conn->config);
+}
+
+/* The compression that was negotiated, or NULL. */
+static inline ws__deflate *ws__conn_deflate(const ws_conn *conn) {
+  return conn->agreed != NULL ? conn->agreed->deflate : NULL;
 }
 
 static inline ws__stamp ws__conn_stamp(const ws_conn *conn) {
@@ -179,8 +205,8 @@ void ws__conn_set_state(ws_conn *conn, ws_state state);
 
 /* Fails the connection (RFC 6455 7.1.7): tells the peer if there is a way to,
  * stops listening, and lets the error and close events follow. Only the first
- * call counts. `detail` is static and says more than ws_strerror(), or NULL. */
-void ws__conn_fail(ws_conn *conn, int err, const char *detail);
+ * call counts. */
+void ws__conn_fail(ws_conn *conn, int err);
 
 /* Drops the input and looks at no more of it. */
 void ws__conn_stop_listening(ws_conn *conn);
@@ -213,15 +239,19 @@ int ws__conn_spend_useless(ws_conn *conn);
 /* Goes on with the handshake. Returns true if there is an event. */
 bool ws__opening_step(ws_conn *conn, ws_conn_event *out_event);
 
+/* Fails the connection before it is open. `detail` is static and says more than
+ * ws_strerror(), or NULL. */
+void ws__opening_fail(ws_conn *conn, int err, const char *detail);
+
 /* The transport ended, or time is up, before the connection was open. `err`
  * says which, unless what came before says more. */
-void ws__opening_fail(ws_conn *conn, int err);
+void ws__opening_ended(ws_conn *conn, int err);
 
 /* The event of a connection that is OPEN now. Returns true. */
 bool ws__opening_open_event(const ws_conn *conn, ws_conn_event *event);
 
-/* The response of a handshake that failed, for the error event, or NULL. */
-const ws_response *ws__opening_response(const ws_conn *conn);
+/* Adds to the error event what only the handshake knows. */
+void ws__opening_explain(const ws_conn *conn, ws_cause *cause);
 
 /* The request that waits for its answer (server), or NULL. */
 const ws_request *ws__opening_request(const ws_conn *conn);
@@ -233,34 +263,34 @@ int ws__opening_new(ws_conn *conn);
 void ws__opening_free(ws_conn *conn);
 size_t ws__opening_held(const ws_conn *conn);
 
-/* Size of the block `names`. */
-size_t ws__conn_names_size(const ws_conn *conn);
+void ws__agreed_free(ws_conn *conn);
+size_t ws__agreed_held(const ws_conn *conn);
 
 /* -- conn_receive.c -------------------------------------------------------- */
 
 /* Goes on with frames. Returns true if there is an event. */
 bool ws__receive_step(ws_conn *conn, ws_conn_event *out_event);
 
-/* Takes back what the last event pointed to. Mostly that was the input. */
+/* Takes back what the last event pointed to, if that was ours. */
 void ws__receive_take_back(ws_conn *conn);
 
 static inline void ws__receive_release(ws_conn *conn) {
-  if (conn->message != NULL || conn->control != NULL) {
-    ws__receive_take_back(conn);
-  }
+  if (conn->incoming != NULL) ws__receive_take_back(conn);
 }
 
-void ws__message_free(ws_conn *conn);
-void ws__control_free(ws_conn *conn);
+/* All input has been used that may be used now, and `incoming` is there. */
+void ws__receive_rest(ws_conn *conn);
 
-/* Returns the struct for control frames, made when first needed, or NULL. */
-ws__control *ws__conn_control(ws_conn *conn);
-
-/* Whether a data message or a frame has begun and not ended. */
-static inline bool ws__receive_is_busy(const ws_conn *conn) {
-  return (conn->message != NULL && !conn->message->is_done) ||
-         conn->is_in_payload || conn->head_len > 0;
+static inline bool ws__receive_is_in_payload(const ws_conn *conn) {
+  return conn->incoming != NULL && conn->incoming->is_in_payload;
 }
+
+/* Returns the struct, made when first needed, or NULL. */
+ws__incoming *ws__conn_incoming(ws_conn *conn);
+
+void ws__incoming_free(ws_conn *conn);
+void ws__incoming_free_kept(ws_conn *conn);
+size_t ws__incoming_held(const ws_conn *conn);
 
 /* -- conn_send.c ----------------------------------------------------------- */
 
@@ -289,6 +319,15 @@ int ws__send_pong(ws_conn *conn, const uint8_t *data, size_t len);
 /* Sends the pong that waits, if there is one. Returns 0 or the error to
  * fail with. */
 int ws__send_waiting_pong(ws_conn *conn);
+
+/* Frees `outgoing`, which is there, if nothing is in it. */
+void ws__send_rest(ws_conn *conn);
+
+/* Returns the struct, made when first needed, or NULL. */
+ws__outgoing *ws__conn_outgoing(ws_conn *conn);
+
+void ws__outgoing_free(ws_conn *conn);
+size_t ws__outgoing_held(const ws_conn *conn);
 
 /* A hash that tells one ping's payload from another's. */
 uint32_t ws__ping_hash(const uint8_t *data, size_t len);

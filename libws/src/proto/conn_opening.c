@@ -29,6 +29,8 @@ typedef enum stage {
 
 struct ws__opening {
   stage stage;
+  uint16_t status;    /* That was sent (server) or received (client), or 0. */
+  const char *detail; /* Says more than ws_strerror() why it failed, or NULL. */
   ws__http_reader reader;
   ws__http_head head;
 
@@ -96,15 +98,17 @@ bool ws__opening_open_event(const ws_conn *conn, ws_conn_event *event) {
   return true;
 }
 
-const ws_response *ws__opening_response(const ws_conn *conn) {
+void ws__opening_explain(const ws_conn *conn, ws_cause *cause) {
   const ws__opening *opening = conn->opening;
-  return opening != NULL && opening->response.status != 0 ? &opening->response
-                                                          : NULL;
+  cause->status = opening->status;
+  if (opening->detail != NULL) cause->message = opening->detail;
+  if (opening->response.status != 0) cause->response = &opening->response;
 }
 
-static void fail(ws_conn *conn, int err, const char *detail) {
+void ws__opening_fail(ws_conn *conn, int err, const char *detail) {
   conn->opening->stage = STAGE_OVER;
-  ws__conn_fail(conn, err, detail);
+  if (conn->err == 0) conn->opening->detail = detail;
+  ws__conn_fail(conn, err);
 }
 
 /* Reports an error of a call, with its reason. */
@@ -115,29 +119,58 @@ static int misuse(int err, const char *reason, const char **out_reason) {
   return err;
 }
 
+/* Keeps what was agreed, if that was anything. Returns 0 or WS_ERR_NO_MEMORY,
+ * and then nothing has changed. */
+static int keep_agreed(ws_conn *conn, const char *protocol,
+                       const char *extensions,
+                       const ws__deflate_params *params) {
+  const size_t protocol_size = strlen(protocol) + 1;
+  const size_t extensions_size = strlen(extensions) + 1;
+  const size_t names_size = protocol_size + extensions_size;
+  if (names_size == 2) return 0; /* Two empty strings. */
+
+  const ws_allocator *allocator = ws__conn_allocator(conn);
+  const ws_conn_options *options = ws__conn_options(conn);
+  ws__agreed *agreed = ws__alloc(allocator, sizeof(*agreed) + names_size);
+  if (agreed == NULL) return WS_ERR_NO_MEMORY;
+  *agreed = (ws__agreed){.names_size = names_size};
+  memcpy(agreed->names, protocol, protocol_size);
+  memcpy(agreed->names + protocol_size, extensions, extensions_size);
+  if (params != NULL &&
+      ws__deflate_new(allocator, params, ws__conn_is_server(conn),
+                      options->compression_level, options->compression_memory,
+                      &agreed->deflate) != 0) {
+    ws__free(allocator, agreed, sizeof(*agreed) + names_size);
+    return WS_ERR_NO_MEMORY;
+  }
+  conn->agreed = agreed;
+  return 0;
+}
+
+void ws__agreed_free(ws_conn *conn) {
+  ws__agreed *agreed = conn->agreed;
+  if (agreed == NULL) return;
+  ws__deflate_free(agreed->deflate);
+  ws__free(ws__conn_allocator(conn), agreed,
+           sizeof(*agreed) + agreed->names_size);
+  conn->agreed = NULL;
+}
+
+size_t ws__agreed_held(const ws_conn *conn) {
+  const ws__agreed *agreed = conn->agreed;
+  if (agreed == NULL) return 0;
+  const size_t size = sizeof(*agreed) + agreed->names_size;
+  return agreed->deflate != NULL ? size + ws__deflate_held(agreed->deflate)
+                                 : size;
+}
+
 /* Becomes OPEN with what was agreed. Returns 0 or WS_ERR_NO_MEMORY, and then
  * nothing has changed. */
 static int open_connection(ws_conn *conn, const char *protocol,
                            const char *extensions,
                            const ws__deflate_params *params) {
-  const ws_allocator *allocator = ws__conn_allocator(conn);
-  const ws_conn_options *options = ws__conn_options(conn);
-  const size_t protocol_size = strlen(protocol) + 1;
-  const size_t extensions_size = strlen(extensions) + 1;
-  if (protocol_size + extensions_size > 2) {
-    conn->names = ws__alloc(allocator, protocol_size + extensions_size);
-    if (conn->names == NULL) return WS_ERR_NO_MEMORY;
-    memcpy(conn->names, protocol, protocol_size);
-    memcpy(conn->names + protocol_size, extensions, extensions_size);
-  }
-  if (params != NULL &&
-      ws__deflate_new(allocator, params, ws__conn_is_server(conn),
-                      options->compression_level, options->compression_memory,
-                      &conn->deflate) != 0) {
-    ws__free(allocator, conn->names, protocol_size + extensions_size);
-    conn->names = NULL;
-    return WS_ERR_NO_MEMORY;
-  }
+  const int err = keep_agreed(conn, protocol, extensions, params);
+  if (err != 0) return err;
   conn->opening->stage = STAGE_OVER;
   conn->is_established = true;
   ws__conn_set_state(conn, WS_STATE_OPEN);
@@ -244,7 +277,7 @@ static bool accept_response(ws_conn *conn, ws_conn_event *event) {
                           agreement.has_deflate ? &agreement.deflate : NULL);
   }
   if (err != 0) {
-    fail(conn, err, reason);
+    ws__opening_fail(conn, err, reason);
     return false;
   }
   return ws__opening_open_event(conn, event);
@@ -257,7 +290,7 @@ static void begin_body(ws_conn *conn) {
   if (opening->head.status < STATUS_OK ||
       ws__http_body_start(&opening->body_reader, &opening->head, &done) != 0 ||
       done) {
-    fail(conn, WS_ERR_UNEXPECTED_STATUS, NULL);
+    ws__opening_fail(conn, WS_ERR_UNEXPECTED_STATUS, NULL);
     return;
   }
   opening->stage = STAGE_BODY;
@@ -273,9 +306,9 @@ static void body_step(ws_conn *conn) {
   ws__conn_use_input(conn, conn->input_len);
   show_response(opening);
   if (err == WS_ERR_NO_MEMORY) {
-    fail(conn, err, NULL);
+    ws__opening_fail(conn, err, NULL);
   } else if (err != 0 || done) {
-    fail(conn, WS_ERR_UNEXPECTED_STATUS, NULL);
+    ws__opening_fail(conn, WS_ERR_UNEXPECTED_STATUS, NULL);
   }
 }
 
@@ -286,12 +319,12 @@ static bool response_read(ws_conn *conn, ws_conn_event *event) {
       &opening->head, ws__conn_allocator(conn),
       (char *)opening->reader.buf.data, opening->reader.buf.len, &reason);
   if (err != 0) {
-    fail(conn, err, reason);
+    ws__opening_fail(conn, err, reason);
     return false;
   }
   show_response(opening);
-  conn->status = opening->head.status;
-  if (conn->status == STATUS_SWITCHING) return accept_response(conn, event);
+  opening->status = opening->head.status;
+  if (opening->status == STATUS_SWITCHING) return accept_response(conn, event);
   begin_body(conn);
   return false;
 }
@@ -324,9 +357,9 @@ static void refuse(ws_conn *conn, uint16_t status, int err,
   const char *no_response;
   if (send_response(conn, status, &text_plain, 1, text, strlen(text),
                     &no_response) == 0) {
-    conn->status = status;
+    conn->opening->status = status;
   }
-  fail(conn, err, reason);
+  ws__opening_fail(conn, err, reason);
 }
 
 static uint16_t status_for(int err) {
@@ -449,7 +482,7 @@ static bool head_step(ws_conn *conn, ws_conn_event *event) {
     refuse(conn, status_for(err), err, reason);
     return false;
   }
-  if (err != 0) fail(conn, err, reason);
+  if (err != 0) ws__opening_fail(conn, err, reason);
   if (err != 0 || !done) return false;
   return ws__conn_is_server(conn) ? request_read(conn, event)
                                   : response_read(conn, event);
@@ -458,7 +491,8 @@ static bool head_step(ws_conn *conn, ws_conn_event *event) {
 bool ws__opening_step(ws_conn *conn, ws_conn_event *out_event) {
   if (conn->input_len == 0) return false;
   if (conn->opening->stage == STAGE_IDLE) {
-    fail(conn, WS_ERR_HTTP_SYNTAX, "a response came before the request");
+    ws__opening_fail(conn, WS_ERR_HTTP_SYNTAX,
+                     "a response came before the request");
   }
   if (conn->opening->stage == STAGE_HEAD && head_step(conn, out_event)) {
     return true;
@@ -467,27 +501,23 @@ bool ws__opening_step(ws_conn *conn, ws_conn_event *out_event) {
   return false;
 }
 
-void ws__opening_fail(ws_conn *conn, int err) {
+void ws__opening_ended(ws_conn *conn, int err) {
   ws__opening *opening = conn->opening;
   if (opening->stage == STAGE_BODY) {
-    fail(conn, WS_ERR_UNEXPECTED_STATUS, NULL);
+    ws__opening_fail(conn, WS_ERR_UNEXPECTED_STATUS, NULL);
   } else if (err == WS_ERR_HANDSHAKE_TIMEOUT && opening->stage == STAGE_HEAD &&
              opening->reader.buf.len > 0 && ws__conn_is_server(conn)) {
     refuse(conn, STATUS_TIMEOUT, err, NULL);
   } else {
-    fail(conn, err, NULL);
+    ws__opening_fail(conn, err, NULL);
   }
 }
 
 const char *ws_conn_protocol(const ws_conn *conn) {
-  return conn->names != NULL ? conn->names : "";
+  return conn->agreed != NULL ? conn->agreed->names : "";
 }
 
 const char *ws_conn_extensions(const ws_conn *conn) {
-  return conn->names != NULL ? conn->names + strlen(conn->names) + 1 : "";
-}
-
-size_t ws__conn_names_size(const ws_conn *conn) {
-  if (conn->names == NULL) return 0;
-  return strlen(ws_conn_protocol(conn)) + strlen(ws_conn_extensions(conn)) + 2;
+  if (conn->agreed == NULL) return "";
+  return conn->agreed->names + strlen(conn->agreed->names) + 1;
 }

@@ -25,6 +25,31 @@ static bool can_answer(const ws_conn *conn) {
   return !conn->is_close_received && !conn->is_cut && conn->err == 0;
 }
 
+/* -- What is unfinished ---------------------------------------------------- */
+
+ws__outgoing *ws__conn_outgoing(ws_conn *conn) {
+  if (conn->outgoing == NULL) {
+    conn->outgoing =
+        ws__alloc_zero(ws__conn_allocator(conn), sizeof(*conn->outgoing));
+  }
+  return conn->outgoing;
+}
+
+void ws__outgoing_free(ws_conn *conn) {
+  ws__free(ws__conn_allocator(conn), conn->outgoing, sizeof(*conn->outgoing));
+  conn->outgoing = NULL;
+}
+
+size_t ws__outgoing_held(const ws_conn *conn) {
+  return conn->outgoing != NULL ? sizeof(*conn->outgoing) : 0;
+}
+
+void ws__send_rest(ws_conn *conn) {
+  const ws__outgoing *out = conn->outgoing;
+  if (out->type != 0 || out->pings > 0 || out->has_pong) return;
+  ws__outgoing_free(conn);
+}
+
 /* -- Frames ---------------------------------------------------------------- */
 
 /* Output that begins to wait starts the clock of send_timeout. To be called
@@ -84,11 +109,10 @@ static int send_frame(ws_conn *conn, ws__opcode opcode, bool is_final,
 }
 
 /* Puts a whole message of a server into the output without copying it. */
-static int send_borrowed(ws_conn *conn, ws_message_type type, const void *data,
+static int send_borrowed(ws_conn *conn, ws__opcode opcode, const void *data,
                          size_t len) {
   uint8_t head[WS__FRAME_HEAD_MAX];
-  const size_t head_len =
-      ws__frame_write(head, (ws__opcode)type, true, false, len, NULL);
+  const size_t head_len = ws__frame_write(head, opcode, true, false, len, NULL);
   note_output(conn);
   return ws__output_borrow(&conn->output, ws__conn_allocator(conn),
                            (ws_slice){head, head_len}, (ws_slice){data, len});
@@ -101,23 +125,6 @@ static int send_control(ws_conn *conn, ws__opcode opcode, const void *data,
 
 /* -- Messages -------------------------------------------------------------- */
 
-/* Deflates `len` bytes and sends what comes out as one frame. In the middle of
- * a message nothing may come out yet. */
-static int send_compressed(ws_conn *conn, ws__opcode opcode, bool is_final,
-                           const void *data, size_t len, bool *sent) {
-  ws__buf packed = {0};
-  int err = ws__deflate_compress(conn->deflate, data, len, is_final, &packed);
-  *sent = is_final || packed.len > 0;
-  if (err == 0 && !has_room(conn, packed.len)) err = WS_ERR_SEND_QUEUE_FULL;
-  if (err == 0 && *sent) {
-    const bool is_first = opcode != WS__OP_CONTINUATION;
-    err = send_frame(conn, opcode, is_final, is_first, packed.data, packed.len,
-                     len);
-  }
-  ws__buf_free(&packed, ws__conn_allocator(conn));
-  return err;
-}
-
 /* "An endpoint MUST NOT send" text that is not UTF-8 (section 8.1): looks at
  * the next part of a message and moves `*state` on. */
 static bool is_valid_text(ws__utf8_state *state, const void *data, size_t len,
@@ -128,9 +135,8 @@ static bool is_valid_text(ws__utf8_state *state, const void *data, size_t len,
 }
 
 static bool wants_compression(const ws_conn *conn, size_t len, unsigned flags) {
-  if (conn->deflate == NULL || (flags & WS_SEND_UNCOMPRESSED) != 0) {
-    return false;
-  }
+  if (ws__conn_deflate(conn) == NULL) return false;
+  if ((flags & WS_SEND_UNCOMPRESSED) != 0) return false;
   /* How long a fragmented message will be is not known. */
   return (flags & WS_SEND_FRAGMENT) != 0 ||
          len >= ws__conn_options(conn)->compression_threshold;
@@ -150,50 +156,116 @@ static void count_unsent(ws_conn *conn, size_t len) {
   conn->output.payload += len;
 }
 
-/* Sends one part of a message, or all of it. */
-static int send_part(ws_conn *conn, ws_message_type type, const void *data,
-                     size_t len, unsigned flags, bool is_borrowed) {
-  const bool is_first = conn->send_type == 0;
-  const bool is_final = (flags & WS_SEND_FRAGMENT) == 0;
-  if (is_first) {
-    conn->is_send_started = false;
-    conn->is_send_compressed = wants_compression(conn, len, flags);
-  }
-  const ws__opcode opcode =
-      conn->is_send_started ? WS__OP_CONTINUATION : (ws__opcode)type;
+/* A message that cannot be sent ends the connection and stays counted. */
+static void lose_message(ws_conn *conn, int err, size_t len) {
+  count_unsent(conn, len);
+  ws__conn_fail(conn, err);
+}
 
-  int err;
-  bool sent = true;
-  if (conn->is_send_compressed) {
-    err = send_compressed(conn, opcode, is_final, data, len, &sent);
-  } else if (!has_room(conn, len)) {
-    err = WS_ERR_SEND_QUEUE_FULL;
-  } else if (is_borrowed && is_first && is_final) {
-    err = send_borrowed(conn, type, data, len);
-  } else {
-    err = send_frame(conn, opcode, is_final, false, data, len, len);
+/* One part of a message, or all of it. */
+typedef struct part {
+  ws__opcode opcode;
+  const void *data;
+  size_t len;
+  bool is_final;
+  bool is_compressed;
+  bool is_borrowed;
+} part;
+
+/* Deflates a part and sends what comes out as one frame. In the middle of a
+ * message nothing may come out yet. */
+static int send_compressed(ws_conn *conn, const part *p, bool *out_sent) {
+  ws__buf packed = {0};
+  int err = ws__deflate_compress(ws__conn_deflate(conn), p->data, p->len,
+                                 p->is_final, &packed);
+  *out_sent = p->is_final || packed.len > 0;
+  if (err == 0 && !has_room(conn, packed.len)) err = WS_ERR_SEND_QUEUE_FULL;
+  if (err == 0 && *out_sent) {
+    const bool is_first = p->opcode != WS__OP_CONTINUATION;
+    err = send_frame(conn, p->opcode, p->is_final, is_first, packed.data,
+                     packed.len, p->len);
   }
+  ws__buf_free(&packed, ws__conn_allocator(conn));
+  return err;
+}
+
+static int send_uncompressed(ws_conn *conn, const part *p) {
+  if (!has_room(conn, p->len)) return WS_ERR_SEND_QUEUE_FULL;
+  if (p->is_borrowed) return send_borrowed(conn, p->opcode, p->data, p->len);
+  return send_frame(conn, p->opcode, p->is_final, false, p->data, p->len,
+                    p->len);
+}
+
+/* Sends a part; `*out_sent` says whether a frame came of it. Returns 0 or the
+ * error of ws_conn_send(). */
+static inline int send_part(ws_conn *conn, const part *p, bool *out_sent) {
+  *out_sent = true;
+  const int err = p->is_compressed ? send_compressed(conn, p, out_sent)
+                                   : send_uncompressed(conn, p);
+  /* A compressor cannot take back what it has seen. */
+  const bool is_harmless = err == WS_ERR_NO_MEMORY && !p->is_compressed;
+  if (err == 0) {
+    note_message(conn, p->is_final);
+  } else if (!is_harmless) {
+    lose_message(conn, err, p->len);
+  }
+  return err;
+}
+
+static int send_whole(ws_conn *conn, ws_message_type type, const void *data,
+                      size_t len, unsigned flags, bool is_borrowed) {
+  const part p = {
+      .opcode = (ws__opcode)type,
+      .data = data,
+      .len = len,
+      .is_final = true,
+      .is_compressed = wants_compression(conn, len, flags),
+      .is_borrowed = is_borrowed,
+  };
+  bool sent;
+  return send_part(conn, &p, &sent);
+}
+
+/* Sends a part of the message that `outgoing` knows of, or the first one.
+ * `utf8` is the state of its text behind this part. */
+static int send_fragment(ws_conn *conn, ws_message_type type, const void *data,
+                         size_t len, unsigned flags, ws__utf8_state utf8) {
+  ws__outgoing *out = ws__conn_outgoing(conn);
+  if (out == NULL) return WS_ERR_NO_MEMORY;
+  const bool is_first = out->type == 0;
+  const part p = {
+      .opcode = out->is_started ? WS__OP_CONTINUATION : (ws__opcode)type,
+      .data = data,
+      .len = len,
+      .is_final = (flags & WS_SEND_FRAGMENT) == 0,
+      .is_compressed =
+          is_first ? wants_compression(conn, len, flags) : out->is_compressed,
+  };
+  bool sent;
+  const int err = send_part(conn, &p, &sent);
   if (err != 0) return err;
 
-  conn->is_send_started = conn->is_send_started || sent;
-  conn->send_type = is_final ? 0 : (uint8_t)type;
-  note_message(conn, is_final);
+  out->type = p.is_final ? 0 : type;
+  out->utf8 = utf8;
+  out->is_compressed = p.is_compressed;
+  out->is_started = !p.is_final && (out->is_started || sent);
+  if (p.is_final) ws__send_rest(conn);
   return 0;
 }
 
-/* Whether an error leaves the connection as it was before the call. */
-static bool is_harmless(const ws_conn *conn, int err) {
-  return err == WS_ERR_NO_MEMORY && !conn->is_send_compressed;
+/* The type of the message that is being sent in fragments, or 0. */
+static ws_message_type unfinished_type(const ws_conn *conn) {
+  return conn->outgoing != NULL ? conn->outgoing->type : 0;
 }
 
 static int send_message(ws_conn *conn, ws_message_type type, const void *data,
                         size_t len, unsigned flags, bool is_borrowed) {
   if (conn->state == WS_STATE_CONNECTING) return WS_ERR_INVALID_STATE;
   if (type != WS_TEXT && type != WS_BINARY) return WS_ERR_INVALID_ARGUMENT;
-  if (conn->send_type != 0 && conn->send_type != type) {
-    return WS_ERR_INVALID_ARGUMENT;
-  }
-  ws__utf8_state utf8 = conn->send_type != 0 ? conn->send_utf8 : 0;
+  const ws_message_type unfinished = unfinished_type(conn);
+  if (unfinished != 0 && unfinished != type) return WS_ERR_INVALID_ARGUMENT;
+
+  ws__utf8_state utf8 = unfinished != 0 ? conn->outgoing->utf8 : 0;
   if (type == WS_TEXT && !is_valid_text(&utf8, data, len, flags)) {
     return WS_ERR_INVALID_UTF8;
   }
@@ -201,15 +273,10 @@ static int send_message(ws_conn *conn, ws_message_type type, const void *data,
     count_unsent(conn, len);
     return 0;
   }
-
-  const int err = send_part(conn, type, data, len, flags, is_borrowed);
-  if (err == 0) {
-    conn->send_utf8 = utf8;
-  } else if (!is_harmless(conn, err)) {
-    count_unsent(conn, len); /* The message is lost. */
-    ws__conn_fail(conn, err, NULL);
+  if (unfinished != 0 || (flags & WS_SEND_FRAGMENT) != 0) {
+    return send_fragment(conn, type, data, len, flags, utf8);
   }
-  return err;
+  return send_whole(conn, type, data, len, flags, is_borrowed);
 }
 
 int ws_conn_send(ws_conn *conn, ws_message_type type, const void *data,
@@ -235,7 +302,7 @@ static const ws_slice *choose_frame(const ws_conn *conn,
     return &message->plain;
   }
   if (message->deflated.len == 0 ||
-      message->window_bits > ws__deflate_window_bits(conn->deflate)) {
+      message->window_bits > ws__deflate_window_bits(ws__conn_deflate(conn))) {
     return NULL;
   }
   return &message->deflated;
@@ -254,7 +321,7 @@ static int share_frame(ws_conn *conn, ws_message *message,
 
 int ws_conn_send_message(ws_conn *conn, ws_message *message) {
   if (conn->state == WS_STATE_CONNECTING) return WS_ERR_INVALID_STATE;
-  if (conn->send_type != 0) return WS_ERR_INVALID_STATE;
+  if (unfinished_type(conn) != 0) return WS_ERR_INVALID_STATE;
   if (!is_open(conn)) {
     count_unsent(conn, message->len);
     return 0;
@@ -270,11 +337,10 @@ int ws_conn_send_message(ws_conn *conn, ws_message *message) {
   if (err == 0) {
     /* The peer's window now holds what our compressor has not seen. Section
      * 7.1.1 leaves it to us to start afresh. */
-    if (frame == &message->deflated) ws__deflate_forget(conn->deflate);
+    if (frame == &message->deflated) ws__deflate_forget(ws__conn_deflate(conn));
     note_message(conn, true);
   } else if (err != WS_ERR_NO_MEMORY) {
-    count_unsent(conn, message->len); /* It is lost. */
-    ws__conn_fail(conn, err, NULL);
+    lose_message(conn, err, message->len);
   }
   return err;
 }
@@ -289,11 +355,13 @@ uint32_t ws__ping_hash(const uint8_t *data, size_t len) {
 }
 
 static int send_ping(ws_conn *conn, const void *data, size_t len) {
+  ws__outgoing *out = ws__conn_outgoing(conn);
+  if (out == NULL) return WS_ERR_NO_MEMORY;
   const int err = send_control(conn, WS__OP_PING, data, len);
   if (err != 0) return err;
-  conn->ping_hash = ws__ping_hash(data, len);
-  conn->ping_at = ws__conn_stamp(conn);
-  if (conn->pings_unanswered < UINT16_MAX) conn->pings_unanswered++;
+  out->ping_hash = ws__ping_hash(data, len);
+  out->ping_at = ws__conn_stamp(conn);
+  if (out->pings < UINT16_MAX) out->pings++;
   return 0;
 }
 
@@ -301,7 +369,7 @@ int ws__send_keepalive(ws_conn *conn) {
   /* The time makes each payload another, so that its pong is known. */
   const int err = send_ping(conn, &conn->now, sizeof(conn->now));
   if (err != 0) return err;
-  conn->keepalive_at = ws__conn_stamp(conn);
+  conn->since = ws__conn_stamp(conn);
   conn->is_keepalive_out = true;
   return 0;
 }
@@ -327,20 +395,20 @@ int ws__send_pong(ws_conn *conn, const uint8_t *data, size_t len) {
     return send_pong_now(conn, data, len);
   }
 
-  ws__control *control = ws__conn_control(conn);
-  if (control == NULL) return WS_ERR_NO_MEMORY;
-  if (len > 0) memcpy(control->pong, data, len);
-  control->pong_len = (uint8_t)len;
-  control->has_pong = true;
+  ws__outgoing *out = ws__conn_outgoing(conn);
+  if (out == NULL) return WS_ERR_NO_MEMORY;
+  if (len > 0) memcpy(out->pong, data, len);
+  out->pong_len = (uint8_t)len;
+  out->has_pong = true;
   return ws__conn_spend_useless(conn);
 }
 
 int ws__send_waiting_pong(ws_conn *conn) {
-  ws__control *control = conn->control;
-  if (control == NULL || !control->has_pong) return 0;
-  control->has_pong = false;
+  ws__outgoing *out = conn->outgoing;
+  if (out == NULL || !out->has_pong) return 0;
+  out->has_pong = false;
   if (!can_answer(conn)) return 0;
-  return send_pong_now(conn, control->pong, control->pong_len);
+  return send_pong_now(conn, out->pong, out->pong_len);
 }
 
 /* What ping and pong have in common when the application sends them. */
@@ -351,7 +419,7 @@ static int send_by_application(ws_conn *conn, const void *data, size_t len,
   if (!is_open(conn)) return 0;
   const int err =
       has_room(conn, len) ? send(conn, data, len) : WS_ERR_SEND_QUEUE_FULL;
-  if (err != 0 && err != WS_ERR_NO_MEMORY) ws__conn_fail(conn, err, NULL);
+  if (err != 0 && err != WS_ERR_NO_MEMORY) ws__conn_fail(conn, err);
   return err;
 }
 
@@ -418,15 +486,15 @@ int ws_conn_close_with(ws_conn *conn, uint16_t code, const char *reason,
   if (fault != 0) return fault;
   if (conn->state == WS_STATE_CONNECTING) {
     /* WHATWG close(): "fail the WebSocket connection". */
-    ws__conn_fail(conn, WS_ERR_ABORTED,
-                  "closed before the connection was established");
+    ws__opening_fail(conn, WS_ERR_ABORTED,
+                     "closed before the connection was established");
   }
   if (conn->state != WS_STATE_OPEN) return 0;
 
   if (code == 0 && reason_len > 0) code = WS_CLOSE_NORMAL;
   const int err = ws__send_close(conn, code, reason, reason_len);
   if (err != 0) {
-    ws__conn_fail(conn, err, NULL);
+    ws__conn_fail(conn, err);
   } else {
     ws__conn_set_state(conn, WS_STATE_CLOSING);
   }

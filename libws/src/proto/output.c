@@ -220,17 +220,19 @@ static uint64_t take(ws__chunk *chunk, size_t len) {
   return gone;
 }
 
-void ws__output_consume_early(ws__output *output, const ws_allocator *allocator,
-                              size_t len) {
+/* Takes the first `len` bytes. Returns the payload that has left with them, or
+ * had left before with a chunk that is dropped. */
+static uint64_t take_first(ws__output *output, const ws_allocator *allocator,
+                           size_t len) {
   assert(len <= output->len);
   uint64_t gone = 0;
+  output->len -= len;
   while (len > 0) {
     ws__chunk *before = before_waiting(output);
     ws__chunk *chunk = before->next;
     const size_t waiting = waiting_in(chunk);
     const size_t taken = len < waiting ? len : waiting;
     gone += take(chunk, taken);
-    output->len -= taken;
     len -= taken;
     if (taken < waiting) break;
     if (chunk->data == chunk->bytes) chunk->start = chunk->end = 0;
@@ -239,19 +241,29 @@ void ws__output_consume_early(ws__output *output, const ws_allocator *allocator,
       drop_after(output, allocator, before);
     }
   }
+  return gone;
+}
+
+void ws__output_consume_early(ws__output *output, const ws_allocator *allocator,
+                              size_t len) {
+  const uint64_t gone = take_first(output, allocator, len);
   if (gone > 0) first(output)->early += gone;
 }
 
 void ws__output_settle(ws__output *output, const ws_allocator *allocator) {
   if (output->last == NULL) return;
-  output->payload -= first(output)->early;
-  first(output)->early = 0;
-  if (output->len == 0) ws__output_clear(output, allocator);
+  if (first(output)->early > 0) {
+    output->payload -= first(output)->early;
+    first(output)->early = 0;
+  }
+  if (output->len == 0 && output->last->kind != WS__CHUNK_LENT) {
+    ws__output_clear(output, allocator);
+  }
 }
 
 void ws__output_consume(ws__output *output, const ws_allocator *allocator,
                         size_t len) {
-  ws__output_consume_early(output, allocator, len);
+  output->payload -= take_first(output, allocator, len);
   ws__output_settle(output, allocator);
 }
 
@@ -277,11 +289,12 @@ int ws__output_lend(ws__output *output, uint8_t *buffer, size_t len) {
 
   ws__chunk *chunk = (ws__chunk *)(void *)(buffer + skip);
   *chunk = (ws__chunk){
+      .next = chunk,
       .data = chunk->bytes,
       .cap = len - skip - sizeof(ws__chunk),
       .kind = WS__CHUNK_LENT,
   };
-  append(output, NULL, chunk);
+  output->last = chunk;
   return 0;
 }
 
@@ -307,7 +320,8 @@ int ws__output_reclaim(ws__output *output, const ws_allocator *allocator) {
   int err = 0;
   if (waiting_in(loan) > 0) err = copy_loan(output, allocator, loan);
   if (err != 0) ws__output_clear(output, allocator);
-  drop_after(output, allocator, output->last);
+  output->last->next = loan->next;
+  if (output->last == loan) output->last = NULL;
   return err;
 }
 
