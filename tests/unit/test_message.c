@@ -197,6 +197,18 @@ static void what_cannot_be_sent_is_refused(void **state) {
   ws_conn_config_free(config);
 }
 
+static void a_message_needs_no_configuration(void **state) {
+  (void)state;
+  char data[2000] = {0};
+  ws_message *message;
+  assert_int_equal(
+      ws_message_new(NULL, WS_BINARY, data, sizeof(data), 0, &message), 0);
+  assert_int_equal(message->plain.len, 4 + sizeof(data));
+  assert_int_equal(message->deflated.len, 0);
+  assert_int_equal(message->flags & WS_SEND_UNCOMPRESSED, 0);
+  ws_message_free(message);
+}
+
 static void it_goes_with_its_last_reference(void **state) {
   (void)state;
   ws_message_free(NULL);
@@ -240,6 +252,7 @@ int main(void) {
       TEST(a_message_is_deflated_only_where_that_is_wanted),
       TEST(what_deflate_does_not_shorten_goes_as_it_is),
       TEST(what_cannot_be_sent_is_refused),
+      TEST(a_message_needs_no_configuration),
       TEST(it_goes_with_its_last_reference),
       TEST(every_allocation_may_fail),
   };

@@ -529,7 +529,8 @@ typedef struct ws_message ws_message;
  * `flags` may hold WS_SEND_UNCOMPRESSED and WS_SEND_VALID_UTF8. If `config` has
  * compression on and the message is long enough for it, it is deflated at once,
  * by itself. Its memory comes from the allocator of `config`, on the threads
- * that make the message and give up its last reference.
+ * that make the message and give up its last reference; NULL stands for malloc
+ * and no compression beforehand.
  * Returns 0; WS_ERR_INVALID_ARGUMENT for another type or flag;
  * WS_ERR_INVALID_UTF8 for text that is not; WS_ERR_NO_MEMORY. Any thread. Since
  * 0.1. */

@@ -9,6 +9,10 @@
 /* The longest head of a frame without a masking key. */
 #define HEAD_MAX (WS__FRAME_HEAD_MAX - 4)
 
+static const ws_allocator *allocator_of(const ws_conn_config *config) {
+  return config != NULL ? ws__config_allocator(config) : &ws__malloc;
+}
+
 /* -- Deflating ------------------------------------------------------------- */
 
 /* Deflates the payload by a stream of its own, so that it refers to no other
@@ -17,7 +21,7 @@
 static int pack(ws_message *message, const uint8_t *payload) {
   static const uint8_t head_room[HEAD_MAX] = {0};
   const ws_conn_options *options = &message->config->options;
-  const ws_allocator *allocator = ws__config_allocator(message->config);
+  const ws_allocator *allocator = allocator_of(message->config);
   ws__deflate *deflate;
   int err = ws__deflate_new(allocator, &message->config->rules.deflate.params,
                             true, options->compression_level,
@@ -40,7 +44,7 @@ static int add_deflated(ws_message *message, const uint8_t *payload) {
   ws__buf *packed = &message->packed;
   const size_t len = packed->len - HEAD_MAX;
   if (len >= message->len) {
-    ws__buf_free(packed, ws__config_allocator(message->config));
+    ws__buf_free(packed, allocator_of(message->config));
     message->flags |= WS_SEND_UNCOMPRESSED;
     return 0;
   }
@@ -53,6 +57,7 @@ static int add_deflated(ws_message *message, const uint8_t *payload) {
 }
 
 static bool wants_deflated(const ws_message *message) {
+  if (message->config == NULL) return false;
   const ws_conn_options *options = &message->config->options;
   return message->config->role == WS_ROLE_SERVER &&
          options->compression == WS_COMPRESSION_ON &&
@@ -66,12 +71,12 @@ static ws_message *make_plain(ws_conn_config *config, ws_message_type type,
                               const void *data, size_t len) {
   const size_t head_len = ws__frame_head_size(len, false);
   if (len > WS__BUF_MAX - sizeof(ws_message) - head_len) return NULL;
-  ws_message *message = ws__alloc(ws__config_allocator(config),
-                                  sizeof(*message) + head_len + len);
+  ws_message *message =
+      ws__alloc(allocator_of(config), sizeof(*message) + head_len + len);
   if (message == NULL) return NULL;
 
   *message = (ws_message){
-      .config = ws__config_ref(config),
+      .config = config != NULL ? ws__config_ref(config) : NULL,
       .type = type,
       .flags = WS_SEND_VALID_UTF8, /* It has been checked. */
       .len = len,
@@ -116,7 +121,7 @@ void ws_message_free(ws_message *message) {
     return;
   }
   ws_conn_config *config = message->config;
-  const ws_allocator *allocator = ws__config_allocator(config);
+  const ws_allocator *allocator = allocator_of(config);
   ws__buf_free(&message->packed, allocator);
   ws__free(allocator, message, sizeof(*message) + message->plain.len);
   ws_conn_config_free(config);

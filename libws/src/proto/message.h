@@ -14,7 +14,7 @@
 
 struct ws_message {
   atomic_size_t references;
-  ws_conn_config *config; /* Keeps the allocator. */
+  ws_conn_config *config; /* Keeps the allocator; NULL for malloc. */
   ws_message_type type;
   /* For ws_conn_send(): WS_SEND_VALID_UTF8, and WS_SEND_UNCOMPRESSED by wish or
    * because deflate does not shorten it. */
