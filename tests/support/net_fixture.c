@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "io/clock.h"
+#include "proto/proxy.h"
 #include "raw_peer.h"
 #include "test_fault.h"
 
@@ -205,7 +206,7 @@ static net_end *end_of(net *n, ws_socket *socket) {
   return end;
 }
 
-void net_take(net *n, const ws_event *event) {
+void net_record(net *n, const ws_event *event) {
   net_end *end = NULL;
   if (event->socket != NULL) {
     end = end_of(n, event->socket);
@@ -218,8 +219,12 @@ void net_take(net *n, const ws_event *event) {
   if (event->type == WS_EVENT_SERVER_CLOSE && event->server == n->server)
     n->server = NULL;
   if (n->on_event != NULL) n->on_event(n, end, event);
-  ws_loop_handle(event);
   if (end != NULL && end->is_over && !end->is_retained) end->socket = NULL;
+}
+
+void net_take(net *n, const ws_event *event) {
+  net_record(n, event);
+  ws_loop_handle(event);
 }
 
 net_end *net_connect(net *n, const char *url,
@@ -258,17 +263,22 @@ static void free_end(net_end *end) {
 
 /* -- Servers --------------------------------------------------------------- */
 
-void net_serve(net *n, const ws_server_options *options) {
+void net_serve_at(net *n, const ws_server_options *options,
+                  const ws_listen_options *where) {
   assert_null(n->server);
   ws_error error = {0};
-  ws_listen_options where;
-  ws_listen_options_init(&where);
   if (ws_server_new(n->loop, options, &n->server, &error) != 0 ||
-      ws_server_listen(n->server, &where, &error) != 0) {
+      ws_server_listen(n->server, where, &error) != 0) {
     fail_msg("%s", error.message);
   }
   n->port = ws_server_port(n->server, 0);
   snprintf(n->url, sizeof(n->url), "%s/", ws_server_url(n->server, 0));
+}
+
+void net_serve(net *n, const ws_server_options *options) {
+  ws_listen_options where;
+  ws_listen_options_init(&where);
+  net_serve_at(n, options, &where);
 }
 
 void net_open_pair(net *n, const ws_socket_options *options,
@@ -289,6 +299,18 @@ void net_open_pair(net *n, const ws_socket_options *options,
 
 /* -- Turning --------------------------------------------------------------- */
 
+/* Of one turn. Its work is bounded; no test needs so many. */
+#define MAX_EVENTS 20000
+
+void net_fail(const net *n, const char *what) {
+  for (const net_end *end = n->ends; end != NULL; end = end->next) {
+    print_error("%s: %.300s\n", end->is_server ? "server" : "client",
+                transcript_text(&end->log));
+  }
+  print_error("loop: %.300s\n", transcript_text(&n->log));
+  fail_msg("waited in vain: %s", what);
+}
+
 uint64_t net_clock(void) {
   return ws__clock_ms();
 }
@@ -296,17 +318,11 @@ uint64_t net_clock(void) {
 void net_turn(net *n, int timeout_ms) {
   assert_int_equal(ws_loop_wait(n->loop, timeout_ms), 0);
   ws_event event;
-  while (ws_loop_next(n->loop, &event))
+  unsigned events = 0;
+  while (ws_loop_next(n->loop, &event)) {
+    if (++events > MAX_EVENTS) net_fail(n, "the turn ends");
     net_take(n, &event);
-}
-
-void net_fail(const net *n, const char *what) {
-  for (const net_end *end = n->ends; end != NULL; end = end->next) {
-    print_error("%s: %s\n", end->is_server ? "server" : "client",
-                transcript_text(&end->log));
   }
-  print_error("loop: %s\n", transcript_text(&n->log));
-  fail_msg("waited in vain: %s", what);
 }
 
 /* What is left of the patience, at least 0. */
@@ -387,10 +403,17 @@ enum {
   MAX_NESTED = 16 /* Descriptors for reading a tree of files. */
 };
 
+/* A proxy of the machine is no business of these tests. */
+static void clear_environment(void) {
+  for (size_t i = 0; i < WS__PROXY_VARIABLES; i++)
+    assert_int_equal(unsetenv(ws__proxy_variable(i)), 0);
+}
+
 int net_set_up(void **state) {
   const net_kind *kind = *state;
   net *n = calloc(1, sizeof(*n));
   assert_non_null(n);
+  clear_environment();
   n->role = kind->role;
   n->descriptors = count_descriptors();
   test_alloc_init(&n->alloc);

@@ -118,8 +118,11 @@ int net_tear_down(void **state);
 /* Opens a client. `options` may be NULL; its user data is not looked at. */
 net_end *net_connect(net *n, const char *url, const ws_socket_options *options);
 
-/* Makes a server that listens on 127.0.0.1. `options` may be NULL. */
+/* Makes a server that listens on 127.0.0.1, or as `where` says. `options` may
+ * be NULL. */
 void net_serve(net *n, const ws_server_options *options);
+void net_serve_at(net *n, const ws_server_options *options,
+                  const ws_listen_options *where);
 
 /* The server's socket number `index`, counted from 0; NULL if there is none
  * yet. */
@@ -137,8 +140,12 @@ ws_socket *net_retain(net_end *end);
 /* One turn; its events go to the logs. */
 void net_turn(net *n, int timeout_ms);
 
-/* What net_turn() does with an event, for tests that pull themselves. */
+/* What net_turn() does with an event: logs and checks it, then calls its
+ * handler. For tests that pull themselves. */
 void net_take(net *n, const ws_event *event);
+
+/* The first half of it, for handlers. */
+void net_record(net *n, const ws_event *event);
 
 /* Turns until the condition holds, and fails when it takes too long. */
 #define NET_UNTIL(n, condition)                \
