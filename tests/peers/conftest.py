@@ -31,6 +31,20 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
+FIGURES = pytest.StashKey()
+
+
+@pytest.fixture
+def show_figure(request):
+    """Takes a line with something that was measured, shown at the end."""
+    return request.config.stash.setdefault(FIGURES, []).append
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for figure in config.stash.get(FIGURES, []):
+        terminalreporter.write_line(f"measured: {figure}")
+
+
 @pytest.fixture
 def libws(request):
     """Starts the programs under test; see support/libws.py."""

@@ -12,6 +12,8 @@ probe, results.
   --quick            leaves out the tests marked `heavy`: Chromium, node, nginx,
                      tinyproxy, microsocks, and 10,000 connections. Nothing is
                      needed from npm then.
+  --sanitize LIST    libws was built with -fsanitize=LIST: so is the probe, and
+                     memory is not measured.
   --screenshot FILE  runs no test; writes a picture of the chat page.
   --help
 
@@ -23,13 +25,14 @@ END
 set -u -o pipefail
 readonly here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly out=$(cd "$here/../.." && pwd)/build/peers
-readonly venv=$out/venv node=$out/node probe=$out/probe
+readonly venv=$out/venv node=$out/node
 
-prefix='' screenshot='' is_quick='' pytest_arguments=()
+prefix='' screenshot='' is_quick='' sanitizers='' markers='' pytest_arguments=()
 while [ $# -gt 0 ]; do
   case $1 in
   --prefix) prefix=$(cd "$2" && pwd) || exit 2; shift ;;
-  --quick) is_quick=yes; pytest_arguments+=(-m 'not heavy') ;;
+  --quick) is_quick=yes ;;
+  --sanitize) sanitizers=$2; shift ;;
   --screenshot) screenshot=$(realpath -m "$2"); shift ;;
   --help | -h) usage; exit 0 ;;
   *) pytest_arguments+=("$1") ;;
@@ -37,6 +40,15 @@ while [ $# -gt 0 ]; do
   shift
 done
 [ -n "$prefix" ] || { usage >&2; exit 2; }
+
+probe=$out/probe probe_flags=''
+if [ -n "$sanitizers" ]; then
+  probe=$out/probe-sanitized probe_flags="-fsanitize=$sanitizers"
+  markers+=' and not exact_memory'
+  export WS_PEERS_TIME_SCALE=${WS_PEERS_TIME_SCALE:-3}
+fi
+[ -z "$is_quick" ] || markers+=' and not heavy'
+[ -z "$markers" ] || pytest_arguments+=(-m "${markers# and }")
 
 # once NAME FILE COMMAND... - runs a command unless it went well before with the
 # same FILE.
@@ -58,7 +70,7 @@ make_node() {
 
 build_probe() {
   cmake -S "$here/probe" -B "$probe" -DCMAKE_BUILD_TYPE=Debug \
-    -DCMAKE_PREFIX_PATH="$prefix" >/dev/null &&
+    -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_FLAGS="$probe_flags" >/dev/null &&
     cmake --build "$probe" >/dev/null
 }
 

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from support.chat import PHONE, chatter, conversation
 from support.chromium import Chromium
 from support.foreign import find
-from support.libws import ABNORMAL, MIB, SIZES
+from support.libws import ABNORMAL, LARGE, MIB, SIZES
 
 pytestmark = pytest.mark.heavy
 
 PAGES = Path(__file__).parent / "pages"
-LARGE = 16 * MIB
 
 
 @pytest.fixture(scope="module")
@@ -137,16 +137,55 @@ def test_a_subprotocol_is_chosen(libws, browser):
 # -- The chat page -------------------------------------------------------------
 
 
-def test_two_people_chat(libws, browser, out):
-    """Both pages show what both say."""
+def test_two_people_chat(libws, browser):
+    """Each sees what both say, as it was typed."""
     server = libws.serve("--chat")
-    with browser.page(f"{page_of(server.url)}?name=Ann&auto=1") as ann, \
-            browser.page(f"{page_of(server.url)}?name=Bob&auto=1") as bob:
-        for page in (ann, bob):
-            page.wait_for("window.chat && chat.socket && chat.socket.readyState === 1")
-        say(ann, "Hello Bob")
-        bob.wait_for("document.body.innerText.includes('Hello Bob')")
-        say(bob, "<b>Hello</b> Ann")
-        ann.wait_for("document.body.innerText.includes('<b>Hello</b> Ann')")
-        ann.screenshot(out / "chat.png")
-    assert (out / "chat.png").stat().st_size > 10000
+    with chatter(browser, server.url, "Ann") as ann, chatter(browser, server.url, "Bob") as bob:
+        ann.sees("Bob has joined.")
+        ann.say("Hello Bob")
+        bob.say("<b>Hello</b> Ann & \\'all\\' \u2764")
+        for person in (ann, bob):
+            person.sees("Hello Bob")
+            person.sees("<b>Hello</b> Ann & \\'all\\' \u2764")
+        assert bob.page.evaluate("document.querySelectorAll('#list b').length") == 0
+
+
+def test_files_go_to_all(libws, browser):
+    server = libws.serve("--chat")
+    with chatter(browser, server.url, "Ann") as ann, chatter(browser, server.url, "Bob") as bob:
+        bob.page.evaluate("chat.sendFile(new File([new Uint8Array(1234)], 'x'))")
+        ann.sees("File of 1.2 kB")
+
+
+def test_who_leaves_is_missed(libws, browser):
+    server = libws.serve("--chat")
+    with chatter(browser, server.url, "Ann") as ann:
+        with chatter(browser, server.url, "Bob"):
+            ann.sees("Bob has joined.")
+        ann.sees("Bob has left.")
+
+
+def test_the_page_comes_back_when_the_server_does(libws, browser):
+    server = libws.serve("--chat")
+    with chatter(browser, server.url, "Ann") as ann:
+        assert server.stop() == 0, server.transcript()
+        ann.sees("The server is going away.")
+        libws.serve("--chat", "--port", server.port)
+        ann.page.wait_for("document.getElementById('state').dataset.state === 'open'")
+
+
+def test_the_chat_is_as_wide_as_a_phone(libws, browser, out):
+    server = libws.serve("--chat")
+    with chatter(browser, server.url, "Ann", **PHONE) as ann:
+        ann.say("A long word: " + "x" * 500)
+        ann.sees("A long word")
+        assert ann.page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+        ann.page.screenshot(out / "chat-phone.png")
+
+
+def test_a_picture_of_the_chat(libws, browser, out):
+    """What run.sh --screenshot makes for the documentation."""
+    server = libws.serve("--chat")
+    with conversation(browser, server.url) as page:
+        page.screenshot(out / "chat.png")
+    assert (out / "chat.png").read_bytes().startswith(b"\x89PNG")

@@ -49,6 +49,10 @@ class Curl:
             if meta.bytesleft == 0 and not meta.flags & pycurl.WS_CONT:
                 return bytes(payload), meta.flags
 
+    def close(self):
+        """Ends TCP, as curl does not close a WebSocket by itself."""
+        self._curl.close()
+
     def _wait(self, writable):
         sockets = [self._socket]
         ready = select.select([] if writable else sockets, sockets if writable else [], [],
@@ -95,10 +99,12 @@ def test_curl_is_pinged(libws):
     probe.send(1, "then")
     assert curl.receive() == (b"then", pycurl.WS_TEXT)
     probe.expect("pong", id=1, data=b"hello".hex())
+    curl.close()
+    probe.expect_failure(1, "UNEXPECTED_EOF")
 
 
-def test_a_path_that_is_not_there_is_refused(libws):
-    """Row 361: curl names a status that is not 101."""
+def test_an_origin_that_is_not_allowed_is_refused(libws):
+    """A-41. curl fails for a status that is not 101."""
     probe = libws.probe()
     url = probe.listen(allow_origin="https://example.com")
     curl = pycurl.Curl()
@@ -109,3 +115,4 @@ def test_a_path_that_is_not_there_is_refused(libws):
     with pytest.raises(pycurl.error):
         curl.perform()
     assert curl.getinfo(pycurl.RESPONSE_CODE) == 403
+    probe.expect_failure(1, "ORIGIN_NOT_ALLOWED", status=403)

@@ -189,24 +189,25 @@ def inside_the_request(peer):
 @pytest.mark.parametrize("how", ENDS)
 @pytest.mark.parametrize("reach", [without_a_byte, inside_the_request])
 def test_the_server_forgets_a_client_that_never_asked(libws, reach, how):
-    """It has no events, keeps no descriptor, and serves the next."""
+    """It says why, keeps no descriptor, and serves the next."""
     probe = libws.probe()
     probe.listen(echo=1)
     before = probe.descriptors()
     with connect_raw(probe.port) as peer:
         reach(peer)
         end(peer, how)
+        probe.expect_failure(1, name_of(how), phase="handshake", close_code=0)
         expect_gone(peer, how)
     with connect_raw(probe.port) as peer:
         peer.open()
-        probe.expect("open", id=1)
+        probe.expect("open", id=2)
         peer.send_frame(TEXT, b"hello")
-        probe.expect_message(1, "hello")
+        probe.expect_message(2, "hello")
         peer.expect(TEXT, b"hello")
         peer.send_close(1000)
         peer.expect_close(1000)
         peer.expect_end()
-    probe.expect_close(1, 1000)
+    probe.expect_close(2, 1000)
     assert probe.descriptors() == before
 
 
@@ -264,3 +265,19 @@ def test_the_server_ends_tcp_first(libws):
         peer.expect_close(3000, "done")
         peer.expect_end()
     probe.expect_close(1, 3000, "done")
+
+
+def test_a_server_ends_without_waiting_for_requests(libws):
+    """Browsers connect in advance. Whoever has not asked for anything does not
+    hold up the end, and who is open is told."""
+    probe = libws.probe()
+    probe.listen(handshake_timeout=60000, close_timeout=60000)
+    with connect_raw(probe.port), connect_raw(probe.port) as peer:
+        peer.open()
+        probe.expect("open", id=1)
+        probe.command("shutdown", 1001, "restart")
+        peer.expect_close(1001, "restart")
+        peer.send_close(1001, "restart")
+        peer.expect_end()
+        probe.expect_close(1, 1001, "restart")
+        probe.expect("server_close")

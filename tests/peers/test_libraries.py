@@ -43,10 +43,6 @@ def test_server(libws, authority, identity, library, how):
     socket = probe.connect(url, compression="on", compression_threshold=1, **trust)
     opened = probe.expect("open", id=socket)
     assert opened["extensions"].startswith("permessage-deflate") == (how == "compressed")
-    for size in SIZES:
-        probe.send_text_pattern(socket, size)
-        probe.expect_message(socket, pattern_text(size))
-        probe.send(socket, size)
-        probe.expect_message(socket, pattern_bytes(size))
+    probe.expect_echoes(socket, SIZES)
     probe.command("close", socket, 1000)
     probe.expect_close(socket, 1000)

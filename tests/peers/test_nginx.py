@@ -3,11 +3,9 @@
 import pytest
 
 from support.foreign import nginx
-from support.libws import MIB, SIZES, pattern_bytes, pattern_text
+from support.libws import FOR_LARGE, LARGE, MIB, SIZES, pattern_text
 
 pytestmark = pytest.mark.heavy
-
-LARGE = 16 * MIB
 
 
 def target_of(url):
@@ -28,13 +26,9 @@ def test_messages_pass_through(libws, front, tmp_path):
     server = libws.serve("--max-message", LARGE)
     with nginx(libws, tmp_path, target_of(server.url), identity) as port:
         probe = libws.probe()
-        socket = probe.connect(f"{scheme}://localhost:{port}/", max_message=LARGE, **trust)
+        socket = probe.connect(f"{scheme}://localhost:{port}/", **FOR_LARGE, **trust)
         probe.expect("open", id=socket)
-        for size in [*SIZES, MIB, LARGE]:
-            probe.send_text_pattern(socket, size)
-            probe.expect_message(socket, pattern_text(size))
-            probe.send(socket, size)
-            probe.expect_message(socket, pattern_bytes(size))
+        probe.expect_echoes(socket, [*SIZES, MIB, LARGE])
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1013, 3000, 4999])
@@ -77,7 +71,7 @@ def test_a_server_that_is_gone_is_502(libws, tmp_path):
     """Row 74: what nginx says is an HTTP status."""
     with nginx(libws, tmp_path, "http://127.0.0.1:1") as port:
         client = libws.connect(f"ws://127.0.0.1:{port}/")
-        error = client.expect_failure("UNEXPECTED_STATUS", exit_code=3)
+        error = client.expect_failure("UNEXPECTED_STATUS")
         assert error["status"] == 502
 
 
@@ -85,5 +79,5 @@ def test_a_plain_request_to_the_tls_port_is_refused(libws, identity, tmp_path):
     """nginx answers plain HTTP on its TLS port with 400."""
     with nginx(libws, tmp_path, "http://127.0.0.1:1", identity) as port:
         client = libws.connect(f"ws://127.0.0.1:{port}/")
-        error = client.expect_failure("UNEXPECTED_STATUS", exit_code=3)
+        error = client.expect_failure("UNEXPECTED_STATUS")
         assert error["status"] == 400

@@ -7,12 +7,11 @@ import urllib.parse
 
 import pytest
 
-from support.libws import MIB, SIZES, pattern_bytes, pattern_text
+from support.libws import FOR_LARGE, LARGE, MIB, SIZES, pattern_bytes, pattern_text
 from support.process import ProcessError
 
 pytestmark = pytest.mark.heavy
 
-LARGE = 16 * MIB
 LARGE_MESSAGES = ("--max-message", LARGE)
 CLOSE_CODES = (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014,
                3000, 4999)
@@ -166,14 +165,10 @@ def test_server_sends_every_size_back(libws, server, compression):
     probe = libws.probe()
     deflate = {"perMessageDeflate": compression == "on"}
     socket = probe.connect(server.url(options=json.dumps(deflate)), compression=compression,
-                           max_message=LARGE)
+                           **FOR_LARGE)
     opened = probe.expect("open", id=socket)
     assert opened["extensions"].startswith("permessage-deflate") == (compression == "on")
-    for size in [*SIZES, MIB, LARGE]:
-        probe.send_text_pattern(socket, size)
-        probe.expect_message(socket, pattern_text(size))
-        probe.send(socket, size)
-        probe.expect_message(socket, pattern_bytes(size))
+    probe.expect_echoes(socket, [*SIZES, MIB, LARGE])
     probe.command("close", socket, 1000, "done")
     probe.expect_close(socket, 1000, "done")
     assert server.event()["event"] == "open"
@@ -185,7 +180,9 @@ def test_server_may_negotiate_any_window(libws, server):
     probe = libws.probe()
     for options in deflate_options():
         url = server.url(options=json.dumps({"perMessageDeflate": options}))
-        socket = probe.connect(url, compression="on", compression_threshold=1)
+        # ws refuses offers of windows smaller than it is told to use.
+        socket = probe.connect(url, compression="on", compression_threshold=1,
+                               server_max_window_bits=15, client_max_window_bits=15)
         opened = probe.expect("open", id=socket)
         assert opened["extensions"].startswith("permessage-deflate"), options
         assert server.event() == {"event": "open", "extensions": "permessage-deflate"}

@@ -142,6 +142,7 @@ def test_the_command_shows_its_certificate(libws, authority, identity, client_id
     probe.expect_message(1, "hello")
     client.expect_message("hello")
     client.end_input()
+    probe.expect("ping", id=1)
     client.expect_close(1000)
     probe.expect_close(1, 1000)
 
@@ -161,15 +162,17 @@ def test_a_server_refuses_clients_without_the_right_certificate(
     stranger = Authority(tmp_path, name="a stranger").issue("client", [], is_client=True)
     probe = libws.probe()
     probe.listen(cert=identity.cert, key=identity.key, client_ca=authority.ca)
-    for shown in (None, stranger):
+    for number, shown, words in ((1, None, "no certificate"), (2, stranger, "issuer")):
         # With TLS 1.3 a client learns of it with its first read.
         with pytest.raises((ssl.SSLError, ConnectionError)):
             with connect_tls(probe.port, client_context(authority.ca, shown)) as peer:
                 peer.open()
+        error = probe.expect_failure(number, "CERTIFICATE", phase="handshake")
+        assert words in error["message"], error
     with connect_tls(probe.port, client_context(authority.ca, client_identity)) as peer:
         peer.open()
-        probe.expect("open", id=1, peer_subject="CN=Ann")
-    probe.expect_failure(1, "UNEXPECTED_EOF")
+        probe.expect("open", id=3, peer_subject="CN=Ann")
+    probe.expect_failure(3, "UNEXPECTED_EOF")
 
 
 # -- Certificates of a server --------------------------------------------------
@@ -191,6 +194,8 @@ def test_a_server_chooses_by_name(libws, authority):
     probe.listen(cert=[i.cert for i in identities], key=[i.key for i in identities])
     for host, name in (("a.test", "a"), ("b.wild.test", "wild"), ("localhost", "default")):
         assert common_name_of(probe.port, host, authority.ca) == name
+        probe.expect("error", name="UNEXPECTED_EOF", phase="handshake")
+        probe.expect("close", code=1006)
 
 
 def test_the_command_reloads_its_certificate(libws, authority, tmp_path):

@@ -14,6 +14,7 @@ import { once } from 'node:events'
 import WebSocket from 'ws'
 import { pattern, tell } from './common.mjs'
 
+const ENDED = new Error('the socket has ended')
 const MAX_PAYLOAD = 32 * 1024 * 1024
 
 function send(socket, data, binary, size = Infinity) {
@@ -47,19 +48,21 @@ async function converse({ url, options = {}, texts = [], binaries = [], fragment
   const closed = new Promise((resolve) => {
     socket.on('close', (code, reason) => resolve([code, reason.toString()]))
   })
-  const failed = new Promise((_, reject) => socket.on('error', reject))
-  failed.catch((error) => result.errors.push(error.message))
+  socket.on('error', (error) => result.errors.push(error.message))
+  // What is waited for may never come once the socket has ended.
+  const orEnd = (promise) => Promise.race([promise, closed.then(() => { throw ENDED })])
 
   try {
-    await Promise.race([once(socket, 'open'), failed])
+    await orEnd(once(socket, 'open'))
     result.extensions = socket.extensions
-    for (const size of texts) await Promise.race([echo(socket, size, true, fragments), failed])
-    for (const size of binaries) await Promise.race([echo(socket, size, false, fragments), failed])
+    for (const size of texts) await orEnd(echo(socket, size, true, fragments))
+    for (const size of binaries) await orEnd(echo(socket, size, false, fragments))
     result.echoed = texts.length + binaries.length
-    if (rest.ping !== undefined) result.pong = await Promise.race([ping(socket, rest.ping), failed])
+    if (rest.ping !== undefined) result.pong = await orEnd(ping(socket, rest.ping))
     if (rest.close !== undefined) socket.close(...rest.close)
   } catch (error) {
-    if (result.errors.length === 0) result.errors.push(error.message)
+    // once() rejects with the errors of the socket, which are noted already.
+    if (error !== ENDED && !result.errors.includes(error.message)) result.errors.push(error.message)
     socket.terminate()
   }
   result.close = await closed

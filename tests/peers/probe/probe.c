@@ -265,7 +265,15 @@ static bool read_commands(probe_state *probe, input_buffer *input) {
   return true;
 }
 
+/* Whether an event is the end of a socket that had no other: one of a server,
+ * which asked for a page and got it. */
+static bool is_plain_http(const ws_event *event) {
+  return event->type == WS_EVENT_CLOSE &&
+         ws_socket_user_data(event->socket) == NULL;
+}
+
 static void handle(probe_state *probe, const ws_event *event) {
+  if (is_plain_http(event)) return;
   const unsigned id = id_of(probe, event->socket);
   report_event(id, event);
   if (event->type == WS_EVENT_SERVER_CLOSE) probe->server = NULL;

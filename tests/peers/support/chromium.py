@@ -158,5 +158,7 @@ class Page:
         })""" % (condition, timeout * 1000), timeout=timeout)
 
     def screenshot(self, path):
+        """A picture of the page at rest."""
+        self.evaluate("Promise.all(document.getAnimations().map((a) => a.finished)).then(() => 0)")
         image = self.call("Page.captureScreenshot", format="png")["data"]
         path.write_bytes(base64.b64decode(image))

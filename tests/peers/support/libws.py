@@ -14,7 +14,13 @@ BINARY_PERIOD = bytes(range(251))
 # Row 153, with what comes after it on both sides.
 SIZES = (0, 1, 125, 126, 127, 65535, 65536, 65537)
 MIB = 1 << 20
+LARGE = 16 * MIB
+# For a probe that sends and gets messages of that size: no drain events.
+FOR_LARGE = {"max_message": LARGE, "max_send_queue": 2 * LARGE, "send_high_water": 2 * LARGE}
 ABNORMAL = 1006
+
+# What libws connect exits with for a failure; 1 for all others.
+EXIT_CODES = {"UNEXPECTED_STATUS": 3, "HANDSHAKE_TIMEOUT": 4, "TLS": 5, "CERTIFICATE": 5}
 
 
 def pattern(size, is_text):
@@ -55,7 +61,7 @@ class Probe(Events):
     order in which they were opened or, on a server, were first heard of."""
 
     def command(self, *words):
-        self.write_line(" ".join(urllib.parse.quote(str(w), safe="@=:/") for w in words))
+        self.write_line(" ".join(urllib.parse.quote(str(word), safe="@=:/") for word in words))
 
     def _open(self, *words, **options):
         named = [(name.replace("_", "-"), value) for name, value in options.items()]
@@ -76,14 +82,11 @@ class Probe(Events):
         return self.expect("connecting")["id"]
 
     def send(self, number, payload, *flags):
-        """Sends text (str), binary (bytes) or, by an int, that much pattern."""
+        """Sends text (str) or, by an int, that much of the binary pattern."""
         if isinstance(payload, str):
-            self.command("send", number, "text", payload, *flags)
-        elif isinstance(payload, int):
-            self.command("send", number, "binary", f"@{payload}", *flags)
+            self.command("send", number, "text", payload or "@0", *flags)
         else:
-            word = urllib.parse.quote_from_bytes(payload)
-            self.write_line(" ".join(["send", str(number), "binary", word, *flags]))
+            self.command("send", number, "binary", f"@{payload}", *flags)
 
     def send_text_pattern(self, number, size, *flags):
         self.command("send", number, "text", f"@{size}", *flags)
@@ -99,6 +102,14 @@ class Probe(Events):
         payload = data.encode() if is_text else data
         self.expect("message", id=number, type="text" if is_text else "binary",
                     length=len(payload), crc32=zlib.crc32(payload))
+
+    def expect_echoes(self, number, sizes):
+        """Text and binary messages of these sizes have to come back."""
+        for size in sizes:
+            self.send_text_pattern(number, size)
+            self.expect_message(number, pattern_text(size))
+            self.send(number, size)
+            self.expect_message(number, pattern_bytes(size))
 
     def expect_close(self, number, code, reason="", clean=True):
         self.expect("close", id=number, code=code, reason=reason, clean=clean)
@@ -131,11 +142,11 @@ class Client(Events):
     def expect_close(self, code, reason="", clean=True):
         self.expect("close", code=code, reason=reason, clean=clean)
 
-    def expect_failure(self, name, exit_code=1):
+    def expect_failure(self, name):
         """Error, close and the end. Returns the error."""
         error = self.expect("error", name=name)
         self.expect_close(ABNORMAL, clean=False)
-        assert self.wait() == exit_code, self.transcript()
+        assert self.wait() == EXIT_CODES.get(name, 1), self.transcript()
         return error
 
     def expect_echo(self, text="hello"):
@@ -188,7 +199,7 @@ class Programs:
         return self._start(Client, self.libws, "connect", "--json", url, *args, **options)
 
     def serve(self, *args, **options):
-        where = () if "--unix" in args else ("--port", "0")
+        where = () if {"--unix", "--port"} & set(args) else ("--port", "0")
         server = self._start(Server, self.libws, "serve", *where, *args, **options)
         server.read_address()
         return server

@@ -17,6 +17,9 @@ import time
 # scale.
 TIMEOUT = 10 * float(os.environ.get("WS_PEERS_TIME_SCALE", "1"))
 
+# Of the output of a process, in characters.
+MAX_SHOWN = 4000
+
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
@@ -64,8 +67,8 @@ class Process:
         out = "\n".join(self.lines + [self._buffer.decode(errors="replace")])
         code = self._process.poll()
         status = "running" if code is None else f"ended with {code}"
-        return (f"$ {' '.join(self.args)}\n{out[-10000:]}\n"
-                f"-- stderr\n{self.stderr[-10000:]}\n-- {status}")
+        return (f"$ {' '.join(self.args)}\n{out[-MAX_SHOWN:]}\n"
+                f"-- stderr\n{self.stderr[-MAX_SHOWN:]}\n-- {status}")
 
     # -- Input and output ----------------------------------------------------
 
