@@ -243,12 +243,10 @@ static void help_is_all_that_happens(void **state) {
   sample s;
   const char *argument;
   char lines[][32] = {"--help", "-h", "a --help b c", "--flag --help --wrong"};
-  for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]) - 2; i++) {
+  for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
     assert_int_equal(read_line(&with_argument, lines[i], &s, &argument),
                      OPTIONS_HELP);
   }
-  assert_int_equal(read_line(&with_argument, lines[3], &s, &argument),
-                   OPTIONS_HELP);
 }
 
 static void help_names_every_option_within_80_columns(void **state) {
