@@ -537,12 +537,12 @@ WS_API int ws_socket_respond(ws_socket *socket, uint16_t status,
  * WS_ERR_INVALID_STATE or WS_ERR_NO_MEMORY. Since 0.1. */
 WS_API int ws_socket_respond_file(ws_socket *socket, const char *root);
 
-/* Ends a server in good order: stops listening, drops connections without a
- * request, answers requests with 503, sends a Close frame with `code` (0: 1001)
- * and `reason` to every socket, and drops those that are not done after
- * `deadline_ms` (0: close_timeout). When the last
- * has ended, WS_EVENT_SERVER_CLOSE comes, and the server is gone with the pull
- * after it. Further calls may bring the deadline forward. Returns 0,
+/* Ends a server in good order: stops listening, drops connections that
+ * have sent nothing, answers requests with 503, sends a Close frame with `code`
+ * (0: 1001) and `reason` to every socket, and drops those that are not done
+ * after `deadline_ms` (0: close_timeout). When the last has ended,
+ * WS_EVENT_SERVER_CLOSE comes, and the server is gone with the pull after it.
+ * Further calls may bring the deadline forward. Returns 0,
  * WS_ERR_INVALID_ACCESS, WS_ERR_SYNTAX, WS_ERR_INVALID_UTF8. Since 0.1. */
 WS_API int ws_server_close(ws_server *server, uint16_t code, const char *reason,
                            size_t reason_len, uint32_t deadline_ms);

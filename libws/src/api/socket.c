@@ -140,6 +140,22 @@ static void transport_failed(ws_socket *socket) {
   }
 }
 
+/* Nothing can be written any more: errno says why. Reading goes on, for what
+ * the peer said before it went still counts. */
+static void write_broke(ws_socket *socket) {
+  char text[WS__DETAIL_SIZE];
+  socket->is_write_broken = true;
+  ws__loop_note_failure(ws__socket_loop(socket), &socket->source,
+                        socket->tls != NULL ? ws__tls_detail(socket->tls)
+                                            : ws__errno_text(errno, text));
+}
+
+/* Fails for what write_broke() has noted. */
+static void fail_broken(ws_socket *socket) {
+  socket->is_failed = true;
+  ws_conn_abort(&socket->conn, WS_ERR_TRANSPORT);
+}
+
 /* -- Bytes in -------------------------------------------------------------- */
 
 /* Takes the output out of the receive buffer, which is needed again. Returns
@@ -176,7 +192,11 @@ static bool receive(ws_socket *socket) {
   case WS__STREAM_WANT_WRITE: return false;
   case WS__STREAM_EOF:
     socket->is_read_done = true;
-    ws_conn_eof(&socket->conn);
+    if (socket->is_write_broken) {
+      fail_broken(socket);
+    } else {
+      ws_conn_eof(&socket->conn);
+    }
     return true;
   case WS__STREAM_FAILED: break;
   }
@@ -234,7 +254,7 @@ static size_t write_some(ws_socket *socket) {
     socket->is_write_blocked = socket->write_wants_read = true;
     break;
   case WS__STREAM_EOF:
-  case WS__STREAM_FAILED: socket->is_write_broken = true; break;
+  case WS__STREAM_FAILED: write_broke(socket); break;
   }
   return len;
 }
@@ -249,15 +269,12 @@ static bool flush(ws_socket *socket) {
     has_written = true;
   }
   if (!socket->is_write_broken || socket->is_failed) return has_written;
-  /* What the peer said before it went still counts. Pausing ends: it may wait
-   * for a drain that can no longer come. */
+  /* Pausing ends: it may wait for a drain that can no longer come. */
   socket->is_paused = false;
   ws_conn_set_paused(&socket->conn, false);
-  const int error = errno;
   if (can_receive(socket) && receive(socket)) return true;
-  errno = error;
   socket->is_read_done = true;
-  transport_failed(socket);
+  fail_broken(socket);
   return true;
 }
 

@@ -176,14 +176,20 @@ static void end_if_empty(ws__worker *worker) {
   if (worker->endpoint.is_closing && worker->sockets == 0) end(worker);
 }
 
-/* Says goodbye to a socket. A request that waits for the application is
- * answered when it does; with whom no request came whole there is nobody to
- * speak to. */
+/* Whether the peer has sent nothing yet, as a browser that connects ahead. */
+static bool is_silent(const ws_socket *socket) {
+  ws_conn_stats stats;
+  ws_conn_get_stats(&socket->conn, &stats);
+  return stats.bytes_received == 0;
+}
+
+/* Says goodbye to a socket. A request is answered when it has come whole, and
+ * the application, if it is to, has had its say. */
 static void close_socket(ws_socket *socket, const ws_server *server) {
   if (ws_socket_ready_state(socket) != WS_STATE_CONNECTING) {
     (void)ws_socket_close_with(socket, server->close_code, server->close_reason,
                                strlen(server->close_reason));
-  } else if (ws__opening_request(&socket->conn) == NULL) {
+  } else if (is_silent(socket)) {
     ws_socket_terminate(socket);
   }
 }

@@ -238,8 +238,9 @@ void ws__loop_refresh(ws_loop *loop) {
 
 void ws__loop_note_failure(ws_loop *loop, const ws__source *source,
                            const char *detail) {
-  loop->failed = detail != NULL ? source : NULL;
-  if (detail != NULL) ws__detail_set(loop->failure, "%s", detail);
+  const bool has_detail = detail != NULL && detail[0] != '\0';
+  loop->failed = has_detail ? source : NULL;
+  if (has_detail) ws__detail_set(loop->failure, "%s", detail);
 }
 
 const char *ws__loop_failure_of(const ws_loop *loop, const ws__source *source) {
