@@ -115,6 +115,24 @@ static void input_can_be_kept_a_second_time(void **state) {
   bench_free(&b);
 }
 
+static void while_paused_input_and_its_end_are_kept(void **state) {
+  (void)state;
+  bench b = bench_open(WS_ROLE_CLIENT);
+  ws_conn_set_paused(b.d.conn, true);
+  assert_int_equal(feed_only(&b, "\x81\x01x\x81\x01y", 6), 0);
+  ws_conn_eof(b.d.conn);
+  driver_settle(&b.d);
+  memset(b.input, 0, 6); /* It is ours again. */
+  assert_log(&b, "");
+  ws_conn_set_paused(b.d.conn, false);
+  driver_settle(&b.d);
+  assert_log(&b, "event message text: 78\n"
+                 "event message text: 79\n"
+                 "event error UNEXPECTED_EOF 0 transport\n"
+                 "event close 1006 unclean:\n");
+  bench_free(&b);
+}
+
 static void an_abort_forgets_the_input(void **state) {
   (void)state;
   bench b = bench_open(WS_ROLE_CLIENT);
@@ -350,6 +368,7 @@ int main(void) {
       cmocka_unit_test(input_that_is_borrowed_must_be_used_first),
       cmocka_unit_test(input_that_was_kept_can_be_added_to),
       cmocka_unit_test(input_can_be_kept_a_second_time),
+      cmocka_unit_test(while_paused_input_and_its_end_are_kept),
       cmocka_unit_test(an_abort_forgets_the_input),
       cmocka_unit_test(a_deadline_does_not_overtake_input_that_is_here),
       cmocka_unit_test(empty_arguments_may_be_null),

@@ -664,6 +664,48 @@ static void slow_bytes_do_not_extend_the_handshake(void **state) {
 }
 
 /* The stamps are 32 bits wide; time is not (security.md 2.1, clock jumps). */
+/* What waits for the peer has to wait for the application first. */
+static void check_pause(ws_role role) {
+  bench b;
+  bench_init(&b);
+  b.options.ping_interval = 100000;
+  bench_open(&b, role, (driver_mode){0});
+  feed(&b, "\x02\x01x", 3);
+  const uint64_t patience = ws_conn_deadline(b.d.conn) - b.d.now;
+  driver_tick(&b.d, patience - 1);
+  ws_conn_set_paused(b.d.conn, true);
+  assert_true(ws_conn_deadline(b.d.conn) == WS_NO_DEADLINE);
+  driver_tick(&b.d, 1000000);
+  ws_conn_set_paused(b.d.conn, false);
+  assert_true(ws_conn_deadline(b.d.conn) == b.d.now + patience);
+  driver_tick(&b.d, patience - 1);
+  assert_int_equal(b.d.errors, 0);
+  driver_tick(&b.d, 1);
+  assert_int_equal(b.d.errors, 1);
+  bench_free(&b);
+}
+
+static void deadlines_of_the_peer_stand_still_while_paused(void **state) {
+  (void)state;
+  for_each_role(check_pause);
+}
+
+/* A pause does not give more time for what is not input. */
+static void the_deadline_of_the_handshake_goes_on_while_paused(void **state) {
+  (void)state;
+  bench b;
+  bench_init(&b);
+  bench_configure(&b, WS_ROLE_SERVER);
+  assert_int_equal(ws_conn_new(b.config, 1000, &b.d.conn), 0);
+  const uint64_t deadline = ws_conn_deadline(b.d.conn);
+  ws_conn_tick(b.d.conn, 2000);
+  ws_conn_set_paused(b.d.conn, true);
+  assert_true(ws_conn_deadline(b.d.conn) == deadline);
+  ws_conn_set_paused(b.d.conn, false);
+  assert_true(ws_conn_deadline(b.d.conn) == deadline);
+  bench_free(&b);
+}
+
 static void time_beyond_32_bits_is_no_trouble(void **state) {
   (void)state;
   static const uint64_t starts[] = {UINT32_MAX - 10000, UINT32_MAX,
@@ -706,6 +748,8 @@ int main(void) {
       cmocka_unit_test(pings_are_not_the_only_deadline),
       cmocka_unit_test(no_opening_connection_waits_for_ever),
       cmocka_unit_test(slow_bytes_do_not_extend_the_handshake),
+      cmocka_unit_test(deadlines_of_the_peer_stand_still_while_paused),
+      cmocka_unit_test(the_deadline_of_the_handshake_goes_on_while_paused),
       cmocka_unit_test(time_beyond_32_bits_is_no_trouble),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -291,6 +291,13 @@ static void pointing_without_memory_changes_nothing(void **state) {
   }
   assert_int_equal(output.len, 3 + 3 + 9);
   ws__output_clear(&output, &alloc.allocator);
+  /* Its head needs a chunk too now. */
+  for (alloc.calls = alloc.fail_at = 0; borrow(9) != 0; alloc.calls = 0) {
+    assert_shows("");
+    alloc.fail_at++;
+  }
+  assert_int_equal(alloc.fail_at, 2);
+  ws__output_clear(&output, &alloc.allocator);
   alloc.calls = alloc.fail_at = 0;
   assert_int_equal(
       ws__output_share(&output, &alloc.allocator, message, message->plain),

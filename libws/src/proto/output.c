@@ -58,7 +58,7 @@ static size_t chunk_held(const ws__chunk *chunk) {
 
 static void chunk_free(const ws_allocator *allocator, ws__chunk *chunk) {
   switch (chunk->kind) {
-  case WS__CHUNK_LENT: return;
+  case WS__CHUNK_LENT: return; /* Not ours: it is reclaimed. */
   case WS__CHUNK_OWN: ws__free(allocator, chunk, chunk_held(chunk)); return;
   case WS__CHUNK_SHARED: ws_message_free(chunk->owner.message); break;
   case WS__CHUNK_COPIED:
