@@ -89,5 +89,5 @@ cd "$here" || exit 1
 if [ -n "$screenshot" ]; then
   exec "$venv/bin/python" screenshot.py "$prefix" "$screenshot"
 fi
-exec "$venv/bin/python" -m pytest --prefix "$prefix" --probe "$probe/probe" --out "$out" \
-  --node "$node" --junitxml "$out/results.xml" ${pytest_arguments[@]+"${pytest_arguments[@]}"}
+exec "$venv/bin/python" -m pytest --prefix="$prefix" --probe="$probe/probe" --out="$out" \
+  --node="$node" --junitxml="$out/results.xml" ${pytest_arguments[@]+"${pytest_arguments[@]}"}

@@ -276,6 +276,7 @@ def test_a_server_ends_without_waiting_for_requests(libws):
         peer.open()
         probe.expect("open", id=1)
         probe.command("shutdown", 1001, "restart")
+        probe.expect_failure(2, "ABORTED", side="local", phase="handshake")
         peer.expect_close(1001, "restart")
         peer.send_close(1001, "restart")
         peer.expect_end()

@@ -9,7 +9,7 @@ import pytest
 
 from support.frames import (BINARY, TEXT, RawServer, close_payload, connect_raw, encode_frame,
                             handshake_request)
-from support.libws import MIB, pattern_bytes, pattern_text
+from support.libws import ABNORMAL, MIB, pattern_bytes, pattern_text
 from support.process import TIMEOUT, wait_until
 
 SMALL_BUFFER = 4096
@@ -191,6 +191,7 @@ def test_a_paused_socket_makes_its_peer_wait(libws):
         peer.send(frame[sent - (whole - 1) * len(frame):])
         for _ in range(whole):
             probe.expect_message(1, pattern_bytes(65536))
+    probe.expect_failure(1, "UNEXPECTED_EOF")
 
 
 def test_a_reset_is_noticed_while_paused(libws):
@@ -201,7 +202,8 @@ def test_a_reset_is_noticed_while_paused(libws):
         probe.send(number, 8 * MIB)
         probe.state(number)
         peer.reset()
-        probe.expect_failure(number, "TRANSPORT", phase="open")
+        probe.expect("error", id=number, side="transport", phase="open")
+        probe.expect_close(number, ABNORMAL, clean=False)
 
 
 def send_until_blocked(sock, frame):

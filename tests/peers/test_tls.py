@@ -194,7 +194,7 @@ def test_a_server_chooses_by_name(libws, authority):
     probe.listen(cert=[i.cert for i in identities], key=[i.key for i in identities])
     for host, name in (("a.test", "a"), ("b.wild.test", "wild"), ("localhost", "default")):
         assert common_name_of(probe.port, host, authority.ca) == name
-        probe.expect("error", name="UNEXPECTED_EOF", phase="handshake")
+        probe.expect("error", side="transport", phase="handshake")
         probe.expect("close", code=1006)
 
 
