@@ -5,6 +5,7 @@
 
 #include <ftw.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -300,7 +301,7 @@ void net_open_pair(net *n, const ws_socket_options *options,
 /* -- Turning --------------------------------------------------------------- */
 
 /* Of one turn. Its work is bounded; no test needs so many. */
-#define MAX_EVENTS 20000
+#define MAX_EVENTS 100000
 
 void net_fail(const net *n, const char *what) {
   for (const net_end *end = n->ends; end != NULL; end = end->next) {
@@ -414,6 +415,7 @@ int net_set_up(void **state) {
   net *n = calloc(1, sizeof(*n));
   assert_non_null(n);
   clear_environment();
+  (void)signal(SIGPIPE, SIG_DFL); /* It must never be raised. */
   n->role = kind->role;
   n->descriptors = count_descriptors();
   test_alloc_init(&n->alloc);

@@ -228,6 +228,14 @@ void raw_print(raw *r, const char *format, ...) {
   raw_write(r, text, (size_t)len);
 }
 
+bool raw_forward(raw *from, raw *to) {
+  take_in(from);
+  if (from->in_len == 0) return false;
+  raw_write(to, from->in, from->in_len);
+  from->in_len = 0;
+  return true;
+}
+
 void assert_raw_ended(raw *r) {
   for (;;) {
     take_in(r);

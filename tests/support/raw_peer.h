@@ -104,6 +104,9 @@ void raw_write(raw *r, const void *data, size_t len);
 void raw_print(raw *r, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Writes on what has come from another peer, and says whether there was any. */
+bool raw_forward(raw *from, raw *to);
+
 /* A frame that begins with this byte, masked if the peer is a client. */
 void raw_frame(raw *r, uint8_t first_byte, const void *payload, size_t len);
 
