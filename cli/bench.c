@@ -397,13 +397,10 @@ static int set_up_and_measure(bench *b) {
 }
 
 static int run(bench *b, client *c) {
-  ws_handlers handlers;
-  ws_handlers_init(&handlers);
-  handlers.on_open = on_open;
-  handlers.on_message = on_message;
-  handlers.on_error = on_error;
-  handlers.on_close = on_close;
-  c->options.handlers = &handlers;
+  c->handlers.on_open = on_open;
+  c->handlers.on_message = on_message;
+  c->handlers.on_error = on_error;
+  c->handlers.on_close = on_close;
   c->conn.max_send_queue = WS_UNLIMITED;
   b->client = c;
 

@@ -87,7 +87,9 @@ int client_init(client *c, const client_settings *settings,
   c->conn.ping_interval = settings->ping_interval;
   c->conn.handshake_timeout = settings->timeout;
 
+  ws_handlers_init(&c->handlers);
   ws_socket_options_init(&c->options);
+  c->options.handlers = &c->handlers;
   c->options.conn = &c->conn;
   c->options.protocols = settings->subprotocols.values;
   c->options.protocol_count = settings->subprotocols.count;

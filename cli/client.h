@@ -30,6 +30,7 @@ typedef struct client_settings {
 typedef struct client {
   ws_socket_options options;
   ws_conn_options conn;
+  ws_handlers handlers; /* All NULL; for the caller to fill. */
   ws_header *headers;
   ws_tls_context *tls;
 } client;

@@ -20,7 +20,7 @@
 #define COMMAND "connect"
 
 /* While more than this waits to be sent no input is read. */
-#define MAX_WAITING (1u << 20)
+#define MAX_WAITING (UINT64_C(1) << 20)
 
 /* So that any line may follow what waits. */
 #define MAX_QUEUE (2 * (MAX_WAITING + INPUT_MAX_LINE))
@@ -301,15 +301,12 @@ static int talk(session *s) {
 }
 
 static int open_and_talk(session *s, client *c, const char *url) {
-  ws_handlers handlers;
-  ws_handlers_init(&handlers);
-  handlers.on_open = on_open;
-  handlers.on_message = on_message;
-  handlers.on_pong = on_pong;
-  handlers.on_error = on_error;
-  handlers.on_reconnect = on_reconnect;
-  handlers.on_close = on_close;
-  c->options.handlers = &handlers;
+  c->handlers.on_open = on_open;
+  c->handlers.on_message = on_message;
+  c->handlers.on_pong = on_pong;
+  c->handlers.on_error = on_error;
+  c->handlers.on_reconnect = on_reconnect;
+  c->handlers.on_close = on_close;
   c->options.user_data = s;
   c->conn.max_send_queue = MAX_QUEUE;
 

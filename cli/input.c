@@ -1,8 +1,10 @@
 /* input.c - reads, splits, and on a terminal edits at the end of the line:
  * Backspace, Ctrl-W (a word), Ctrl-U (all), Ctrl-D (the end of the input). */
 
-/* The width of characters is XSI. */
-#define _XOPEN_SOURCE 700
+/* The width of characters is not in POSIX's base. */
+#undef _POSIX_C_SOURCE
+#define _GNU_SOURCE
+#define _DARWIN_C_SOURCE
 #include "input.h"
 
 #include <errno.h>

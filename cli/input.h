@@ -12,7 +12,7 @@
 #include "buffer.h"
 
 /* A longer line ends the input. It is what may wait to be sent. */
-#define INPUT_MAX_LINE (16u << 20)
+#define INPUT_MAX_LINE ((size_t)16 << 20)
 
 typedef struct input {
   buffer text;

@@ -133,53 +133,79 @@ static bool skip_string(reader *r) {
   return is_good;
 }
 
-static bool skip_value(reader *r, unsigned depth);
-
-static bool skip_array(reader *r, unsigned depth) {
+/* Reads a name and its colon. */
+static bool skip_name(reader *r) {
   skip_blanks(r);
-  if (take(r, ']')) return true;
-  do {
-    if (!skip_value(r, depth)) return false;
-  } while (take(r, ','));
-  return take(r, ']') || fail(r, "',' or ']' is missing");
+  if (!skip_string(r)) return false;
+  skip_blanks(r);
+  return take(r, ':') || fail(r, "':' is missing");
 }
 
-static bool skip_object(reader *r, unsigned depth) {
-  skip_blanks(r);
-  if (take(r, '}')) return true;
-  do {
-    skip_blanks(r);
-    if (!skip_string(r)) return false;
-    skip_blanks(r);
-    if (!take(r, ':')) return fail(r, "':' is missing");
-    if (!skip_value(r, depth)) return false;
-  } while (take(r, ','));
-  return take(r, '}') || fail(r, "',' or '}' is missing");
-}
-
-/* Skips a value and the blanks around it. */
-static bool skip_value(reader *r, unsigned depth) {
-  if (depth == JSON_MAX_DEPTH) return fail(r, "nested too deep");
-  skip_blanks(r);
+static bool skip_scalar(reader *r) {
   if (r->at == r->end) return fail(r, "a value is missing");
-  bool is_good;
   switch (*r->at) {
-  case '{':
-    r->at++;
-    is_good = skip_object(r, depth + 1);
-    break;
-  case '[':
-    r->at++;
-    is_good = skip_array(r, depth + 1);
-    break;
-  case '"': is_good = skip_string(r); break;
-  case 't': is_good = skip_word(r, "true"); break;
-  case 'f': is_good = skip_word(r, "false"); break;
-  case 'n': is_good = skip_word(r, "null"); break;
-  default: is_good = skip_number(r); break;
+  case '"': return skip_string(r);
+  case 't': return skip_word(r, "true");
+  case 'f': return skip_word(r, "false");
+  case 'n': return skip_word(r, "null");
+  default: return skip_number(r);
   }
+}
+
+/* The arrays and objects that a place is in, the innermost last. */
+typedef struct nesting {
+  size_t depth;
+  bool is_object[JSON_MAX_DEPTH];
+} nesting;
+
+static bool is_in_object(const nesting *n) {
+  return n->depth > 0 && n->is_object[n->depth - 1];
+}
+
+/* Goes into an array or object that begins here. An empty one is left at once,
+ * which `*out_is_whole` says. */
+static bool enter(reader *r, nesting *n, bool is_object, bool *out_is_whole) {
+  if (n->depth == JSON_MAX_DEPTH) return fail(r, "nested too deep");
   skip_blanks(r);
-  return is_good;
+  *out_is_whole = take(r, is_object ? '}' : ']');
+  if (*out_is_whole) return true;
+  n->is_object[n->depth++] = is_object;
+  return !is_object || skip_name(r);
+}
+
+/* After a value: leaves what ends here, and goes to the next value, if there is
+ * one in what does not. */
+static bool leave(reader *r, nesting *n) {
+  for (; n->depth > 0; n->depth--) {
+    const bool is_object = is_in_object(n);
+    skip_blanks(r);
+    if (take(r, ',')) return !is_object || skip_name(r);
+    if (!take(r, is_object ? '}' : ']')) {
+      return fail(r, is_object ? "',' or '}' is missing"
+                               : "',' or ']' is missing");
+    }
+  }
+  return true;
+}
+
+/* Skips a value and the blanks around it, without recursion: how deep it is
+ * nested is the peer's choice. */
+static bool skip_value(reader *r) {
+  nesting n = {0};
+  do {
+    bool is_whole = true;
+    skip_blanks(r);
+    if (take(r, '{')) {
+      if (!enter(r, &n, true, &is_whole)) return false;
+    } else if (take(r, '[')) {
+      if (!enter(r, &n, false, &is_whole)) return false;
+    } else if (!skip_scalar(r)) {
+      return false;
+    }
+    if (is_whole && !leave(r, &n)) return false;
+  } while (n.depth > 0);
+  skip_blanks(r);
+  return true;
 }
 
 static json_member *find_member(json_member *members, size_t count,
@@ -216,7 +242,7 @@ static bool read_member(reader *r, json_member *members, size_t count) {
   }
   if (is_good) {
     json_member *const member = find_member(members, count, &name);
-    is_good = member != NULL ? read_wanted(r, member) : skip_value(r, 1);
+    is_good = member != NULL ? read_wanted(r, member) : skip_value(r);
   }
   if (name.has_failed) is_good = fail(r, "out of memory");
   buffer_free(&name);

@@ -10,7 +10,7 @@
 
 #include "buffer.h"
 
-/* How deep arrays and objects may stand in each other. */
+/* How deep arrays and objects may be nested in a member. */
 #define JSON_MAX_DEPTH 32
 
 /* A member that is wanted. `value` is UTF-8 and may contain NUL; the caller

@@ -69,6 +69,8 @@ static void other_members_may_be_anything(void **state) {
   assert_reads("{\"x\":null,\"y\":[true,false,[],{}],\"a\":\"1\"}", "1", 1);
   assert_reads("{\"x\":[0,-0,1.5,-12e3,1E+2,1e-2,10],\"a\":\"1\"}", "1", 1);
   assert_reads("{\"x\":{\"a\":1,\"a\":[\"b\"]},\"a\":\"1\"}", "1", 1);
+  assert_reads("{\"x\":[{\"y\":{}},[[]],{\"z\":[{ } , [ ] ]}],\"a\":\"1\"}",
+               "1", 1);
 }
 
 static void escapes_are_read(void **state) {
@@ -101,6 +103,8 @@ static void what_is_no_object_is_refused(void **state) {
   assert_refuses("{\"x\":1,}", "a string is missing");
   assert_refuses("{\"x\":[1,]}", "malformed number");
   assert_refuses("{\"x\":[1 2]}", "',' or ']' is missing");
+  assert_refuses("{\"x\":[{}}", "',' or ']' is missing");
+  assert_refuses("{\"x\":[[1,2],{\"y\":1,}]}", "a string is missing");
   assert_refuses("{\"x\":{\"y\":1]}", "',' or '}' is missing");
   assert_refuses("{} {}", "something stands behind the object");
 }
@@ -144,18 +148,16 @@ static void wanted_members_are_strings_and_come_once(void **state) {
   assert_refuses("{\"a\":\"1\",\"a\":\"1\"}", "a member comes twice");
 }
 
-/* Depth costs stack, so it is bounded. */
 static void nesting_is_bounded(void **state) {
   (void)state;
   char text[512] = "{\"x\":";
-  size_t at = strlen(text);
-  /* The object around them counts. */
-  memset(text + at, '[', JSON_MAX_DEPTH - 2);
-  memset(text + at + JSON_MAX_DEPTH - 2, ']', JSON_MAX_DEPTH - 2);
-  text[at + 2 * (JSON_MAX_DEPTH - 2)] = '}';
+  char *const nested = text + strlen(text);
+  memset(nested, '[', JSON_MAX_DEPTH);
+  memset(nested + JSON_MAX_DEPTH, ']', JSON_MAX_DEPTH);
+  nested[2 * JSON_MAX_DEPTH] = '}';
   assert_reads(text, NULL, 0);
 
-  memset(text + at, '[', 400);
+  memset(nested, '[', JSON_MAX_DEPTH + 1);
   assert_refuses(text, "nested too deep");
 }
 
