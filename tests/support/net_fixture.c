@@ -358,13 +358,17 @@ void net_wait_for(net *n, int fd, short events) {
 
 void net_settle(net *n) {
   ws_loop_stats before, after;
-  do {
+  /* A connection is accepted, then watched, then read from. */
+  for (int quiet = 0; quiet < 2;) {
     ws_loop_get_stats(n->loop, &before);
     net_turn(n, 0);
     ws_loop_get_stats(n->loop, &after);
-  } while (after.events != before.events ||
-           after.bytes_sent != before.bytes_sent ||
-           after.bytes_received != before.bytes_received);
+    const bool is_quiet = after.events == before.events &&
+                          after.sockets == before.sockets &&
+                          after.bytes_sent == before.bytes_sent &&
+                          after.bytes_received == before.bytes_received;
+    quiet = is_quiet ? quiet + 1 : 0;
+  }
 }
 
 int net_descriptors(void) {
