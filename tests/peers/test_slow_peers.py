@@ -13,6 +13,7 @@ from support.libws import ABNORMAL, MIB, pattern_bytes, pattern_text
 from support.process import TIMEOUT, wait_until
 
 SMALL_BUFFER = 4096
+CLOSING = 2  # readyState
 
 
 # -- Slow writers --------------------------------------------------------------
@@ -80,6 +81,7 @@ def test_a_slow_reader_gets_everything(libws, role):
     with open_pair(libws, role) as (probe, number, peer):
         for _ in range(count):
             probe.send(number, size)
+        assert probe.state(number)["buffered"] > MIB
         for _ in range(count):
             peer.expect(BINARY, pattern_bytes(size))
         probe.expect("drain", id=number)
@@ -95,20 +97,18 @@ def test_a_slow_reader_gets_everything(libws, role):
 def test_a_peer_that_never_reads_fails_the_socket(libws, role):
     """Row 175: the queue is full, the connection fails, memory is bounded."""
     with open_pair(libws, role, max_send_queue=MIB) as (probe, number, peer):
-        probe.send(number, MIB // 2)
-        probe.state(number)
         while (event := send_and_look(probe, number))["event"] == "state":
             assert event["buffered"] <= MIB
         assert (event["event"], event["name"]) == ("refused", "SEND_QUEUE_FULL"), event
-        probe.expect("state", id=number)
+        probe.expect("state", id=number, state=CLOSING)
         probe.expect_failure(number, "SEND_QUEUE_FULL", side="local")
         with contextlib.suppress(ConnectionResetError):
             peer.read_to_end()
 
 
 def send_and_look(probe, number):
-    probe.send(number, 65536)
-    probe.command("state", number)
+    """Both in one turn of the loop, so that no event comes between them."""
+    probe.write(f"send {number} binary @65536\nstate {number}\n".encode())
     return probe.event()
 
 
