@@ -45,6 +45,16 @@ static void flush_if_much(ws_socket *socket) {
   if (socket->conn.output.len >= FLUSH_MIN) ws__socket_flush_early(socket);
 }
 
+/* The bound on what waits is for what the system does not take, not for what it
+ * has not been offered. */
+static void make_room(ws_socket *socket, size_t len) {
+  const uint64_t max = ws__conn_options(&socket->conn)->max_send_queue;
+  const uint64_t used = socket->conn.output.len;
+  if (used > 0 && (used > max || len >= max - used)) {
+    ws__socket_flush_early(socket);
+  }
+}
+
 static int send_by_size(ws_socket *socket, ws_message_type type,
                         const void *data, size_t len, unsigned flags) {
   if (socket->stage != WS__STAGE_FLOWING || len < SHARE_MIN) {
@@ -63,6 +73,7 @@ static int send_by_size(ws_socket *socket, ws_message_type type,
 int ws_socket_send(ws_socket *socket, ws_message_type type, const void *data,
                    size_t len, unsigned flags) {
   ws__socket_enter(socket);
+  make_room(socket, len);
   const int err = send_by_size(socket, type, data, len, flags);
   flush_if_much(socket);
   ws__socket_leave(socket);
@@ -71,6 +82,9 @@ int ws_socket_send(ws_socket *socket, ws_message_type type, const void *data,
 
 int ws_socket_send_message(ws_socket *socket, ws_message *message) {
   ws__socket_enter(socket);
+  size_t len;
+  (void)ws_message_get_data(message, &len);
+  make_room(socket, len);
   const int err = ws_conn_send_message(&socket->conn, message);
   flush_if_much(socket);
   ws__socket_leave(socket);
