@@ -18,6 +18,7 @@
 net_kind net_as_client = {WS_ROLE_CLIENT, NULL};
 net_kind net_as_server = {WS_ROLE_SERVER, NULL};
 net_kind net_on_epoll = {WS_ROLE_CLIENT, "epoll"};
+net_kind net_on_kqueue = {WS_ROLE_CLIENT, "kqueue"};
 net_kind net_on_poll = {WS_ROLE_CLIENT, "poll"};
 
 /* -- The log --------------------------------------------------------------- */

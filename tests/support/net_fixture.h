@@ -82,6 +82,7 @@ typedef struct net_kind {
 extern net_kind net_as_client;
 extern net_kind net_as_server;
 extern net_kind net_on_epoll;
+extern net_kind net_on_kqueue;
 extern net_kind net_on_poll;
 
 /* For cmocka; `*state` becomes a net. */
@@ -97,14 +98,21 @@ int net_tear_down(void **state);
 #define BOTH_ROLES(test)                           \
   NET_TEST("client: " #test, test, net_as_client), \
       NET_TEST("server: " #test, test, net_as_server)
+#define EACH_BACKEND(test)                                   \
+  IF_EPOLL(NET_TEST("epoll: " #test, test, net_on_epoll))    \
+  IF_KQUEUE(NET_TEST("kqueue: " #test, test, net_on_kqueue)) \
+  NET_TEST("poll: " #test, test, net_on_poll)
+
+/* With the comma behind it, if there is such a back end. */
 #if WS__HAVE_EPOLL
-#define EACH_BACKEND(test)                       \
-  NET_TEST("epoll: " #test, test, net_on_epoll), \
-      NET_TEST("poll: " #test, test, net_on_poll)
+#define IF_EPOLL(...) __VA_ARGS__,
 #else
-#define EACH_BACKEND(test)                          \
-  NET_TEST("default: " #test, test, net_as_client), \
-      NET_TEST("poll: " #test, test, net_on_poll)
+#define IF_EPOLL(...)
+#endif
+#if WS__HAVE_KQUEUE
+#define IF_KQUEUE(...) __VA_ARGS__,
+#else
+#define IF_KQUEUE(...)
 #endif
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
