@@ -247,6 +247,7 @@ def open_many(port, count):
 
 
 @pytest.mark.heavy
+@pytest.mark.exact_memory
 def test_ten_thousand_connections_are_idle(libws, show_figure):
     """They cost little memory and no time, and each still works."""
     count = 10_000
@@ -272,6 +273,7 @@ def test_ten_thousand_connections_are_idle(libws, show_figure):
 
 
 @pytest.mark.heavy
+@pytest.mark.exact_memory
 def test_a_thousand_tls_connections_are_idle(libws, authority, identity, show_figure):
     """Their memory is that of OpenSSL, without its buffers."""
     count = 1000

@@ -2,7 +2,6 @@
 server, and ends that TLS does not know of (A-51)."""
 
 import contextlib
-import os
 import shutil
 import signal
 import socket
@@ -56,9 +55,10 @@ class TlsServer:
             except OSError:
                 # That the client leaves is what is tested. While it has not, it
                 # shall read our alert: a reset could come before it.
-                with contextlib.suppress(OSError):
-                    tls.shutdown(socket.SHUT_WR)
-                    while os.read(tls.fileno(), 1 << 16):
+                with contextlib.suppress(OSError), socket.socket(fileno=tls.detach()) as raw:
+                    raw.settimeout(TIMEOUT)
+                    raw.shutdown(socket.SHUT_WR)
+                    while raw.recv(1 << 16):
                         pass
 
     def finish(self):

@@ -1,4 +1,5 @@
-"""The programs under test: the command `libws` and the probe (probe/probe.c)."""
+"""The programs under test: the command `libws`, the probe (probe/probe.c) and the
+examples."""
 
 import json
 import signal
@@ -168,7 +169,7 @@ class Server(Process):
     """libws serve."""
 
     def read_address(self):
-        """Its first line says where it listens."""
+        """The first line of all servers says where they listen."""
         words = self.read_line().split()
         assert words[:2] == ["listening", "on"], words
         self.url = words[2]
@@ -204,10 +205,18 @@ class Programs:
         server.read_address()
         return server
 
+    def example(self, name, *args):
+        """A program of examples/c, which stands beside the probe."""
+        return self._start(Process, self._probe.parent / name, *args)
+
+    def example_server(self, name):
+        server = self._start(Server, self._probe.parent / name, "0")
+        server.read_address()
+        return server
+
     def foreign(self, *args, **options):
         """A program that is not under test."""
         process = self._start(Process, *args, **options)
-        process.finish = process.stop
         process.is_foreign = True
         return process
 

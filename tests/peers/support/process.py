@@ -139,6 +139,8 @@ class Process:
         finally:
             self.kill()
 
+    finish = stop  # What happens to one that still runs after its test.
+
     def kill(self):
         """Ends it in any case."""
         if self.is_running():
