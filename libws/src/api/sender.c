@@ -15,7 +15,7 @@ struct ws_sender {
   /* Any thread. */
   atomic_uint references;
   atomic_bool has_ended;
-  atomic_uint_fast64_t waiting; /* Bytes in the inbox. */
+  atomic_uint_fast64_t waiting; /* Bytes of parcels in the inbox. */
 
   /* The loop's thread. */
   ws_socket *socket; /* NULL once it has ended. */
@@ -64,11 +64,16 @@ typedef struct parcel {
   char data[]; /* The message, or the reason of a close. */
 } parcel;
 
+/* What a parcel counts: small ones cost memory too. */
+static uint64_t cost_of(const parcel *p) {
+  return sizeof(*p) + p->len;
+}
+
 static bool deliver(ws__letter *letter, ws_loop *loop, ws_event *out_event) {
   (void)out_event;
   parcel *p = WS__CONTAINER_OF(letter, parcel, letter);
   ws_sender *sender = p->sender;
-  atomic_fetch_sub(&sender->waiting, p->len);
+  atomic_fetch_sub(&sender->waiting, cost_of(p));
   ws_socket *socket = loop != NULL ? sender->socket : NULL;
   /* What fails here fails the connection, and its events say so. */
   if (socket != NULL && p->is_close) {
@@ -95,18 +100,18 @@ static parcel *new_parcel(ws_sender *sender, const void *data, size_t len) {
 /* Sends a parcel off, within the bound. */
 static int post(parcel *p) {
   ws_sender *sender = p->sender;
-  const uint64_t before = atomic_fetch_add(&sender->waiting, p->len);
+  const uint64_t cost = cost_of(p);
+  const uint64_t before = atomic_fetch_add(&sender->waiting, cost);
   int err = 0;
   if (atomic_load(&sender->has_ended)) {
     err = WS_ERR_INVALID_STATE;
-  } else if (before > sender->max_bytes ||
-             p->len > sender->max_bytes - before) {
+  } else if (before > sender->max_bytes || cost > sender->max_bytes - before) {
     err = WS_ERR_SEND_QUEUE_FULL;
   } else {
     err = ws__inbox_put(sender->inbox, &p->letter);
   }
   if (err == 0) return 0;
-  atomic_fetch_sub(&sender->waiting, p->len);
+  atomic_fetch_sub(&sender->waiting, cost);
   free(p);
   ws_sender_free(sender);
   return err;

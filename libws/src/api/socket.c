@@ -396,8 +396,7 @@ static void end_turn(ws_socket *socket) {
   }
   if (has_more || is_cut_short ||
       (can_receive(socket) && ws__stream_pending(socket->tls))) {
-    loop->current = NULL; /* So that it can be scheduled. */
-    ws__loop_schedule(loop, &socket->source);
+    ws__loop_schedule_later(loop, &socket->source);
   }
   ws__loop_set_deadline_lazily(loop, &socket->source, ws_conn_deadline(conn));
 }

@@ -158,27 +158,55 @@ int ws__loop_add(ws_loop *loop, ws__source *source) {
                          WS_NO_DEADLINE);
 }
 
-/* Takes a source out of the scheduled ones. */
-static void unschedule(ws_loop *loop, ws__source *source) {
-  if (source->next == NULL) return;
-  ws__source *before = NULL;
-  for (ws__source *s = loop->first; s != source; s = s->next)
-    before = s;
-  const bool is_last = source == loop->last;
-  ws__source *after = is_last ? NULL : source->next;
-  if (before == NULL) {
-    loop->first = after;
+/* -- Queues ---------------------------------------------------------------- */
+
+static void push(ws__queue *queue, ws__source *source) {
+  source->next = source;
+  if (queue->first == NULL) {
+    queue->first = source;
   } else {
-    before->next = is_last ? before : after;
+    queue->last->next = source;
   }
-  if (is_last) loop->last = before;
+  queue->last = source;
+}
+
+static ws__source *take(ws__queue *queue) {
+  ws__source *source = queue->first;
+  queue->first = source == queue->last ? NULL : source->next;
+  if (queue->first == NULL) queue->last = NULL;
   source->next = NULL;
+  return source;
+}
+
+/* Puts those of `other` behind those of `queue`. */
+static void append(ws__queue *queue, ws__queue *other) {
+  if (other->first == NULL) return;
+  if (queue->first == NULL) {
+    *queue = *other;
+  } else {
+    queue->last->next = other->first;
+    queue->last = other->last;
+  }
+  *other = (ws__queue){NULL, NULL};
+}
+
+/* Takes a source out, if it is in. */
+static void withdraw(ws__queue *queue, ws__source *source) {
+  ws__queue others = {NULL, NULL};
+  while (queue->first != NULL) {
+    ws__source *first = take(queue);
+    if (first != source) push(&others, first);
+  }
+  *queue = others;
 }
 
 void ws__loop_remove(ws_loop *loop, ws__source *source) {
   if (!ws__heap_contains(&source->deadline)) return;
   (void)ws__loop_watch(loop, source, 0);
-  unschedule(loop, source);
+  if (source->next != NULL) {
+    withdraw(&loop->scheduled, source);
+    withdraw(&loop->later, source);
+  }
   ws__heap_remove(&loop->deadlines, &source->deadline);
   if (loop->current == source) loop->current = NULL;
   if (loop->failed == source) loop->failed = NULL;
@@ -214,22 +242,12 @@ void ws__loop_set_deadline_lazily(ws_loop *loop, ws__source *source,
 
 void ws__loop_schedule(ws_loop *loop, ws__source *source) {
   if (source->next != NULL || loop->current == source) return;
-  source->next = source;
-  if (loop->first == NULL) {
-    loop->first = source;
-  } else {
-    loop->last->next = source;
-  }
-  loop->last = source;
+  push(&loop->scheduled, source);
   if (loop->is_shared && !loop->is_turning) ws__poller_wake(loop->poller);
 }
 
-static ws__source *take_scheduled(ws_loop *loop) {
-  ws__source *source = loop->first;
-  loop->first = source == loop->last ? NULL : source->next;
-  if (loop->first == NULL) loop->last = NULL;
-  source->next = NULL;
-  return source;
+void ws__loop_schedule_later(ws_loop *loop, ws__source *source) {
+  if (source->next == NULL) push(&loop->later, source);
 }
 
 void ws__loop_refresh(ws_loop *loop) {
@@ -279,7 +297,8 @@ static ws__source *next_looked_up(ws_loop *loop) {
 int ws_loop_wait(ws_loop *loop, int timeout_ms) {
   if (ws__loop_is_foreign(loop)) return WS_ERR_FORKED;
   if (loop->is_turning) return 0;
-  if (loop->first != NULL) timeout_ms = 0;
+  append(&loop->scheduled, &loop->later);
+  if (loop->scheduled.first != NULL) timeout_ms = 0;
 
   (void)ws__poller_arm(loop->poller, first_deadline(loop));
   const int err = ws__poller_wait(loop->poller, timeout_ms);
@@ -315,9 +334,9 @@ static bool start_next(ws_loop *loop) {
     start(loop, looked_up, WS__READY_LOOKUP);
     return true;
   }
-  if (loop->first != NULL && loop->starts_left > 0) {
+  if (loop->scheduled.first != NULL && loop->starts_left > 0) {
     loop->starts_left--;
-    start(loop, take_scheduled(loop), 0);
+    start(loop, take(&loop->scheduled), 0);
     return true;
   }
   return false;
@@ -350,7 +369,9 @@ static void end_turn(ws_loop *loop) {
   loop->is_turning = false;
   if (!loop->is_shared) return;
   (void)ws__poller_arm(loop->poller, first_deadline(loop));
-  if (loop->first != NULL) ws__poller_wake(loop->poller);
+  if (loop->scheduled.first != NULL || loop->later.first != NULL) {
+    ws__poller_wake(loop->poller);
+  }
 }
 
 bool ws_loop_next(ws_loop *loop, ws_event *out_event) {

@@ -47,6 +47,12 @@ struct ws__source {
   ws__source *next; /* Scheduled after it. */
 };
 
+/* Sources in a row; the `next` of the last one is itself. */
+typedef struct ws__queue {
+  ws__source *first;
+  ws__source *last;
+} ws__queue;
+
 struct ws_loop {
   ws_allocator allocator;
   ws__poller *poller;
@@ -62,9 +68,8 @@ struct ws_loop {
   uint32_t starts_left; /* Scheduled sources that still get a turn. */
   bool is_turning;      /* Between wait() and the false of next(). */
 
-  /* Scheduled sources. The last one's `next` is itself. */
-  ws__source *first;
-  ws__source *last;
+  ws__queue scheduled; /* For this turn, */
+  ws__queue later;     /* and for the next one. */
 
   /* Lent to one socket at a time, during its turn. */
   uint8_t *receive_buffer;
@@ -113,6 +118,10 @@ void ws__loop_set_deadline_lazily(ws_loop *loop, ws__source *source,
 /* Gives the source a turn soon, in this turn of the loop if one is under way.
  */
 void ws__loop_schedule(ws_loop *loop, ws__source *source);
+
+/* Gives the source, whose turn is ending, another one in the next turn of the
+ * loop, so that others are not kept waiting. */
+void ws__loop_schedule_later(ws_loop *loop, ws__source *source);
 
 /* Keeps what a failure of the source was, until another source fails. `detail`
  * may be NULL. */
