@@ -6,36 +6,35 @@
  * (security: fault table, memory). */
 #include "conversation.h"
 #include "net_fixture.h"
-#include "test_fault.h"
 
 #if WS_HAVE_OPENSSL
 #include "net_tls.h"
 #endif
 
-/* How long to wait for an answer that a failure may have swallowed. */
-#define HANG_MS 100
+static test_alloc alloc;
+
+static bool has_failed(void) {
+  return alloc.calls > alloc.fail_at;
+}
 
 /* One run with the n-th allocation failing. Returns whether it was reached. */
 static bool run(size_t n, bool keeps_failing, ws_tls_context *server_tls,
                 ws_tls_context *client_tls) {
-  test_alloc alloc;
   test_alloc_init(&alloc);
   alloc.fail_at = n;
   alloc.keep_failing = keeps_failing;
   conversation c = {.allocator = alloc.allocator,
                     .server_tls = server_tls,
-                    .client_tls = client_tls};
-  if (!conversation_begin(&c)) {
-    assert_int_equal(c.failure, WS_ERR_NO_MEMORY);
-  } else {
-    const bool was_well = conversation_hold(&c, HANG_MS);
-    const bool has_failed = alloc.calls > n;
-    assert_true(was_well || has_failed);
-    alloc.fail_at = keeps_failing ? n : SIZE_MAX;
-    /* Others are unharmed. */
-    if (!keeps_failing) assert_true(conversation_hold(&c, PATIENCE_MS));
+                    .client_tls = client_tls,
+                    .is_spoilt = has_failed};
+  const bool has_begun = conversation_begin(&c);
+  if (has_begun) assert_true(conversation_hold(&c) || has_failed());
+  else assert_int_equal(c.failure, WS_ERR_NO_MEMORY);
+  const bool is_reached = has_failed();
+  if (has_begun && !keeps_failing) { /* Others are unharmed. */
+    alloc.fail_at = SIZE_MAX;
+    assert_true(conversation_hold(&c));
   }
-  const bool is_reached = alloc.calls > n;
   conversation_end(&c);
   assert_int_equal(alloc.held, 0);
   return is_reached;
@@ -43,9 +42,9 @@ static bool run(size_t n, bool keeps_failing, ws_tls_context *server_tls,
 
 static void fail_each(ws_tls_context *server_tls, ws_tls_context *client_tls) {
   for (int keeps_failing = 0; keeps_failing <= 1; keeps_failing++) {
-    const int descriptors = count_descriptors();
+    const int descriptors = net_descriptors();
     for (size_t n = 0; run(n, keeps_failing != 0, server_tls, client_tls); n++)
-      assert_int_equal(count_descriptors(), descriptors);
+      assert_int_equal(net_descriptors(), descriptors);
   }
 }
 

@@ -15,6 +15,9 @@ typedef struct conversation {
   const char *backend;        /* Of the loop; NULL for the best. */
   ws_tls_context *server_tls; /* NULL: without TLS. */
   ws_tls_context *client_tls;
+  /* Whether something has failed meanwhile, so that answers may never come;
+   * NULL if nothing can. */
+  bool (*is_spoilt)(void);
 
   /* What the first call returned that failed while things were set up, or what
    * the error event of the client said; 0 if there was none. */
@@ -32,9 +35,9 @@ typedef struct conversation {
 /* Makes loop and server. Returns whether that went well. */
 bool conversation_begin(conversation *c);
 
-/* Tells the story, to its end or for so many milliseconds. Returns whether it
- * was told as it should be. */
-bool conversation_hold(conversation *c, uint64_t patience_ms);
+/* Tells the story to its end, for which a spoilt one is not waited long.
+ * Returns whether it was told as it should be. */
+bool conversation_hold(conversation *c);
 
 /* Ends server and loop, in good order. */
 void conversation_end(conversation *c);
