@@ -14,15 +14,6 @@ void ws_socket_options_init(ws_socket_options *options) {
   *options = (ws_socket_options){.size = sizeof(*options), .fd = -1};
 }
 
-static int refuse(int err, const char *text, ws_error *out_error) {
-  if (out_error != NULL) {
-    out_error->code = (ws_err)err;
-    ws__detail_set(out_error->message, "%s",
-                   text != NULL ? text : ws_strerror(err));
-  }
-  return err;
-}
-
 /* Copies what options point to into a pack. */
 static ws_socket_options pack_options(ws__pack *pack,
                                       const ws_socket_options *o) {
@@ -233,18 +224,18 @@ int ws_socket_open(ws_loop *loop, const char *url, size_t url_len,
   if (options == NULL) options = &defaults;
   const char *reason;
   int err = check_options(options, &loop->allocator, &reason);
-  if (err != 0) return refuse(err, reason, out_error);
+  if (err != 0) return ws__report(out_error, err, reason);
 
   bool is_listener = false;
   if (options->fd >= 0 &&
       (ws__net_adopt(options->fd, &is_listener) != 0 || is_listener)) {
-    return refuse(WS_ERR_INVALID_ARGUMENT, "fd: not a connected stream socket",
-                  out_error);
+    return ws__report(out_error, WS_ERR_INVALID_ARGUMENT,
+                      "fd: not a connected stream socket");
   }
   ws__client *client = ws__alloc_zero(&loop->allocator, sizeof(*client));
   if (client == NULL) {
     ws__net_close(options->fd);
-    return refuse(WS_ERR_NO_MEMORY, NULL, out_error);
+    return ws__report(out_error, WS_ERR_NO_MEMORY, NULL);
   }
   client->endpoint = (ws__endpoint){
       .ops = &client_ops, .loop = loop, .handlers = options->handlers};
@@ -255,7 +246,7 @@ int ws_socket_open(ws_loop *loop, const char *url, size_t url_len,
   if (err != 0) {
     ws__net_close(client->fd);
     free_client(client, &loop->allocator);
-    return refuse(err, reason, out_error);
+    return ws__report(out_error, err, reason);
   }
   client->socket->user_data = options->user_data;
   ws__loop_schedule(loop, &client->socket->source);
@@ -274,11 +265,12 @@ int ws_socket_set_request_headers(ws_socket *socket, const ws_header *headers,
                                   size_t header_count, ws_error *out_error) {
   ws__client *client = ws__socket_client(socket);
   if (client == NULL) {
-    return refuse(WS_ERR_INVALID_STATE, "the socket is a server's", out_error);
+    return ws__report(out_error, WS_ERR_INVALID_STATE,
+                      "the socket is a server's");
   }
   const char *reason = NULL;
   const int err = ws__handshake_check_headers(headers, header_count, &reason);
-  if (err != 0) return refuse(err, reason, out_error);
+  if (err != 0) return ws__report(out_error, err, reason);
 
   const ws_allocator *allocator = ws__conn_allocator(&socket->conn);
   ws__pack pack = {0};
@@ -286,7 +278,7 @@ int ws_socket_set_request_headers(ws_socket *socket, const ws_header *headers,
   /* Not NULL, also for no headers: they take the place of others. */
   const size_t size = pack.used + 1;
   uint8_t *block = ws__alloc(allocator, size);
-  if (block == NULL) return refuse(WS_ERR_NO_MEMORY, NULL, out_error);
+  if (block == NULL) return ws__report(out_error, WS_ERR_NO_MEMORY, NULL);
 
   pack = (ws__pack){.block = block};
   (void)ws__pack_headers(&pack, headers, header_count);

@@ -99,7 +99,7 @@ static void connected(ws__client *client) {
         make_tls(client, options_of(client)->tls,
                  name != NULL ? name : url->host, url->port, &tls, detail);
     if (err != 0) {
-      fail(client, err, detail[0] != '\0' ? detail : NULL);
+      fail(client, err, detail);
       return;
     }
     if (client->proxy_tls != NULL) {
@@ -368,7 +368,7 @@ static void lookup_step(ws__client *client) {
   client->lookup = NULL;
   const int err = ws__lookup_result(lookup, &addrs, &count, detail);
   if (err != 0) {
-    fail(client, err, detail[0] != '\0' ? detail : NULL);
+    fail(client, err, detail);
   } else if (client->step == WS__STEP_TARGET) {
     /* A SOCKS5 proxy gets the target's address, not its name. */
     (void)ws__addr_host(&addrs[0], client->target);

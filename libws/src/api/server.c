@@ -22,15 +22,6 @@ void ws_listen_options_init(ws_listen_options *options) {
   *options = (ws_listen_options){.size = sizeof(*options), .fd = -1};
 }
 
-static int refuse(int err, const char *text, ws_error *out_error) {
-  if (out_error != NULL) {
-    out_error->code = (ws_err)err;
-    ws__detail_set(out_error->message, "%s",
-                   text != NULL ? text : ws_strerror(err));
-  }
-  return err;
-}
-
 static ws_server_options pack_options(ws__pack *pack,
                                       const ws_server_options *o) {
   ws_server_options copy = *o;
@@ -306,15 +297,15 @@ int ws_server_new(ws_loop *loop, const ws_server_options *options,
   if (options == NULL) options = &defaults;
   const char *reason = find_fault(options);
   if (reason != NULL) {
-    return refuse(WS_ERR_INVALID_ARGUMENT, reason, out_error);
+    return ws__report(out_error, WS_ERR_INVALID_ARGUMENT, reason);
   }
   ws_server *server = ws__alloc_zero(&loop->allocator, sizeof(*server));
-  if (server == NULL) return refuse(WS_ERR_NO_MEMORY, NULL, out_error);
+  if (server == NULL) return ws__report(out_error, WS_ERR_NO_MEMORY, NULL);
   int err = ws__doorkeeper_init(&server->doorkeeper, options->max_connections,
                                 options->max_connections_per_address);
   if (err != 0) {
     ws__free(&loop->allocator, server, sizeof(*server));
-    return refuse(err, NULL, out_error);
+    return ws__report(out_error, err, NULL);
   }
   server->loop = loop;
   server->source.ops = &server_ops;
@@ -327,7 +318,7 @@ int ws_server_new(ws_loop *loop, const ws_server_options *options,
   if (err != 0) {
     drop_workers(server);
     free_server(server);
-    return refuse(err, reason, out_error);
+    return ws__report(out_error, err, reason);
   }
   loop->holders++;
   *out_server = server;
@@ -408,16 +399,15 @@ static int listen_on(ws_server *server, const ws__addr *addr,
                           ? ws__net_listen(&where, &how, &fd, &where, detail)
                           : ws__net_share(shared, &fd);
     if (error != 0) {
-      const char *text = detail[0] != '\0' ? detail : NULL;
-      return refuse(WS_ERR_SYSTEM, text, out_error);
+      return ws__report(out_error, WS_ERR_SYSTEM, detail);
     }
     if (!is_split) shared = fd;
     const int err =
         employ(server->workers[i], fd, &where, i == 0, options->tls);
-    if (err != 0) return refuse(err, NULL, out_error);
+    if (err != 0) return ws__report(out_error, err, NULL);
   }
   const int err = remember_place(server, &where, options->tls != NULL);
-  return err != 0 ? refuse(err, NULL, out_error) : 0;
+  return ws__report(out_error, err, NULL);
 }
 
 static int listen_on_unix(ws_server *server, const ws_listen_options *options,
@@ -426,8 +416,8 @@ static int listen_on_unix(ws_server *server, const ws_listen_options *options,
   const int error = ws__addr_from_path(&addr, options->unix_path);
   if (error == 0) return listen_on(server, &addr, options, out_error);
   char text[WS__DETAIL_SIZE];
-  return refuse(WS_ERR_INVALID_ARGUMENT, ws__errno_text(error, text),
-                out_error);
+  return ws__report(out_error, WS_ERR_INVALID_ARGUMENT,
+                    ws__errno_text(error, text));
 }
 
 /* Takes over a listening descriptor; the workers share it. */
@@ -437,19 +427,19 @@ static int listen_on_fd(ws_server *server, const ws_listen_options *options,
   ws__addr addr;
   if (ws__net_adopt(options->fd, &is_listener) != 0 || !is_listener ||
       ws__net_local_addr(options->fd, &addr) != 0) {
-    return refuse(WS_ERR_INVALID_ARGUMENT, "fd: not a listening stream socket",
-                  out_error);
+    return ws__report(out_error, WS_ERR_INVALID_ARGUMENT,
+                      "fd: not a listening stream socket");
   }
   for (uint32_t i = 0; i < server->worker_count; i++) {
     int fd = options->fd;
     if (i > 0 && ws__net_share(options->fd, &fd) != 0) {
-      return refuse(WS_ERR_SYSTEM, NULL, out_error);
+      return ws__report(out_error, WS_ERR_SYSTEM, NULL);
     }
     const int err = employ(server->workers[i], fd, &addr, false, options->tls);
-    if (err != 0) return refuse(err, NULL, out_error);
+    if (err != 0) return ws__report(out_error, err, NULL);
   }
   const int err = remember_place(server, &addr, options->tls != NULL);
-  return err != 0 ? refuse(err, NULL, out_error) : 0;
+  return ws__report(out_error, err, NULL);
 }
 
 /* Listens on all addresses of a name, with one port if that is free to choose.
@@ -485,7 +475,7 @@ static int listen_on_host(ws_server *server, const ws_listen_options *options,
   if (error != 0) {
     char detail[WS__DETAIL_SIZE];
     ws__detail_set(detail, "%s: %s", host, gai_strerror(error));
-    return refuse(WS_ERR_RESOLVE, detail, out_error);
+    return ws__report(out_error, WS_ERR_RESOLVE, detail);
   }
   const int err = listen_on_all(server, infos, options, out_error);
   freeaddrinfo(infos);
@@ -495,15 +485,15 @@ static int listen_on_host(ws_server *server, const ws_listen_options *options,
 int ws_server_listen(ws_server *server, const ws_listen_options *options,
                      ws_error *out_error) {
   if (options->size != sizeof(*options)) {
-    return refuse(WS_ERR_INVALID_ARGUMENT,
-                  "size: not set by ws_listen_options_init()", out_error);
+    return ws__report(out_error, WS_ERR_INVALID_ARGUMENT,
+                      "size: not set by ws_listen_options_init()");
   }
   if (options->tls != NULL && !options->tls->is_server) {
-    return refuse(WS_ERR_INVALID_ARGUMENT, "tls: the context is a client's",
-                  out_error);
+    return ws__report(out_error, WS_ERR_INVALID_ARGUMENT,
+                      "tls: the context is a client's");
   }
   if (server->is_closing) {
-    return refuse(WS_ERR_INVALID_STATE, "the server is closing", out_error);
+    return ws__report(out_error, WS_ERR_INVALID_STATE, "the server is closing");
   }
   if (options->fd >= 0) return listen_on_fd(server, options, out_error);
   if (options->unix_path != NULL) {
@@ -556,14 +546,14 @@ int ws_server_adopt(ws_server *server, int fd, ws_tls_context *tls,
   }
   if (reason != NULL) {
     ws__net_close(fd);
-    return refuse(err, reason, out_error);
+    return ws__report(out_error, err, reason);
   }
   ws__loop_refresh(server->loop);
   char detail[WS__DETAIL_SIZE] = "";
   ws_socket *socket;
   err = ws__worker_serve(server->workers[0], fd, tls, &peer, &socket, detail);
   if (err != 0) {
-    return refuse(err, detail[0] != '\0' ? detail : NULL, out_error);
+    return ws__report(out_error, err, detail);
   }
   if (len > 0) ws__socket_give(socket, data, len);
   *out_socket = socket;

@@ -19,3 +19,11 @@ void ws__detail_set(char *detail, const char *format, ...) {
   for (char *c = detail; *c != '\0'; c++)
     if (!is_printable(*c)) *c = '?';
 }
+
+int ws__report(ws_error *out_error, int err, const char *text) {
+  if (err == 0 || out_error == NULL) return err;
+  const bool has_text = text != NULL && text[0] != '\0';
+  out_error->code = (ws_err)err;
+  ws__detail_set(out_error->message, "%s", has_text ? text : ws_strerror(err));
+  return err;
+}

@@ -9,6 +9,8 @@
 /* The size of such a buffer, the NUL included. */
 #define WS__DETAIL_SIZE 160
 
+#include "ws/base.h"
+
 #ifdef __GNUC__
 #define WS__PRINTF_LIKE(format_at, first_at) \
   __attribute__((format(printf, format_at, first_at)))
@@ -22,5 +24,11 @@
  * may be NULL, and may not be one of the arguments. */
 void ws__detail_set(char *detail, const char *format, ...)
     WS__PRINTF_LIKE(2, 3);
+
+/* Reports an error to who called the library: `err` and `text`, or if that is
+ * NULL or empty what ws_strerror() says. `out_error` may be NULL. Returns
+ * `err`.
+ */
+int ws__report(ws_error *out_error, int err, const char *text);
 
 #endif

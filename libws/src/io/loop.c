@@ -31,18 +31,11 @@ bool ws__loop_is_foreign(const ws_loop *loop) {
   return loop->forks != ws__fork_count();
 }
 
-static int fail(ws_error *out_error, int err, const char *text) {
-  if (out_error != NULL) {
-    out_error->code = (ws_err)err;
-    ws__detail_set(out_error->message, "%s", text);
-  }
-  return err;
-}
-
 static int system_failure(ws_error *out_error, int err) {
-  if (err == WS_ERR_NO_MEMORY) return fail(out_error, err, ws_strerror(err));
+  if (err == WS_ERR_NO_MEMORY)
+    return ws__report(out_error, err, ws_strerror(err));
   char text[WS__DETAIL_SIZE];
-  return fail(out_error, WS_ERR_SYSTEM, ws__errno_text(errno, text));
+  return ws__report(out_error, WS_ERR_SYSTEM, ws__errno_text(errno, text));
 }
 
 static bool is_buffer_size(uint32_t size) {
@@ -107,7 +100,8 @@ int ws_loop_new(const ws_loop_options *options, ws_loop **out_loop,
 
   ws_loop made = {.now = ws__clock_ms()};
   const char *fault = take_options(&made, options);
-  if (fault != NULL) return fail(out_error, WS_ERR_INVALID_ARGUMENT, fault);
+  if (fault != NULL)
+    return ws__report(out_error, WS_ERR_INVALID_ARGUMENT, fault);
   ws_loop *loop = ws__alloc(&made.allocator, sizeof(*loop));
   if (loop == NULL) return system_failure(out_error, WS_ERR_NO_MEMORY);
   memcpy(loop, &made, sizeof(made));
@@ -118,7 +112,7 @@ int ws_loop_new(const ws_loop_options *options, ws_loop **out_loop,
   if (err != 0) {
     const int result =
         err == WS_ERR_INVALID_ARGUMENT
-            ? fail(out_error, err, "backend: unknown on this system")
+            ? ws__report(out_error, err, "backend: unknown on this system")
             : system_failure(out_error, err);
     free_loop(loop);
     return result;
