@@ -91,6 +91,32 @@ static void small_buffers_are_enough(void **state) {
   clients_and_servers_talk(state);
 }
 
+/* A peer that floods gets no more of a turn than others do, and what it has
+ * sent is not lost. */
+static void a_turn_is_bounded_for_each_connection(void **state) {
+  net *n = *state;
+  enum {
+    FRAMES = 5000,
+    AT_MOST = 64
+  };
+  net_end *end, *other;
+  raw *peer, *other_peer;
+  raw_open(n, NULL, NULL, &end, &peer);
+  raw_open(n, NULL, NULL, &other, &other_peer);
+  static uint8_t flood[FRAMES * 8];
+  size_t len = 0;
+  for (int i = 0; i < FRAMES; i++)
+    len += raw_make_frame(peer, flood + len, 0x81, "x", 1);
+  raw_write(peer, flood, len);
+  raw_text(other_peer, "me too");
+  net_turn(n, PATIENCE_MS);
+  assert_in_range(end->messages, 1, AT_MOST);
+  net_turn(n, 0);
+  assert_in_range(end->messages, 1, 2 * AT_MOST);
+  assert_int_equal(other->messages, 1);
+  NET_UNTIL(n, end->messages == FRAMES);
+}
+
 /* -- Timers ---------------------------------------------------------------- */
 
 /* What rang, in order. */
@@ -473,6 +499,7 @@ int main(void) {
       EACH_BACKEND(many_sockets_share_a_loop),
       CASE(an_unknown_back_end_is_refused),
       CASE(small_buffers_are_enough),
+      EACH_BACKEND(a_turn_is_bounded_for_each_connection),
       EACH_BACKEND(timers_ring_once_in_the_order_of_their_times),
       EACH_BACKEND(a_timer_can_be_set_anew),
       EACH_BACKEND(a_freed_timer_does_not_ring),

@@ -301,6 +301,43 @@ static void who_does_not_answer_is_dropped_at_the_deadline(void **state) {
   }
 }
 
+/* Without a deadline of its own each connection has close_timeout. */
+static void without_a_deadline_the_close_timeout_counts(void **state) {
+  net *n = *state;
+  ws_conn_options conn;
+  ws_conn_options_init(&conn);
+  conn.close_timeout = 40;
+  net_end *end;
+  raw *peer;
+  raw_open(n, &conn, NULL, &end, &peer);
+  assert_int_equal(ws_server_close(n->server, 0, NULL, 0, 0), 0);
+  NET_UNTIL(n, n->server == NULL);
+  assert_log(end, "error CLOSE_TIMEOUT, close 1006 unclean");
+  assert_raw_close(peer, 1001, "");
+}
+
+/* A request that was handed out before: the application may still refuse it as
+ * it likes, but not accept it. */
+static void a_request_that_waits_cannot_be_accepted_any_more(void **state) {
+  net *n = *state;
+  ws_server_options options = defaults();
+  options.wants_upgrades = true;
+  net_serve(n, &options);
+  raw *peer = raw_connect(n, n->port);
+  raw_request(peer, "/", NULL);
+  NET_UNTIL(n, net_accepted(n, 0) != NULL);
+  net_end *end = net_accepted(n, 0);
+  assert_int_equal(ws_server_close(n->server, 0, NULL, 0, 0), 0);
+  assert_raw_silent(peer);
+  const char *reason = NULL;
+  assert_int_equal(ws_socket_accept(end->socket, NULL, &reason),
+                   WS_ERR_INVALID_STATE);
+  assert_non_null(reason);
+  assert_raw_refused(peer, 503);
+  NET_UNTIL(n, n->server == NULL);
+  assert_true(end->is_over);
+}
+
 /* Row 377: who is in the middle of a handshake, or comes later. */
 static void handshakes_are_refused_when_a_server_closes(void **state) {
   net *n = *state;
@@ -356,6 +393,8 @@ int main(void) {
       AS_SERVER(a_server_closes_in_good_order),
       AS_SERVER(a_server_without_sockets_ends_with_the_next_turn),
       AS_SERVER(who_does_not_answer_is_dropped_at_the_deadline),
+      AS_SERVER(without_a_deadline_the_close_timeout_counts),
+      AS_SERVER(a_request_that_waits_cannot_be_accepted_any_more),
       AS_SERVER(handshakes_are_refused_when_a_server_closes),
       AS_SERVER(a_closed_server_takes_nothing_more),
   };

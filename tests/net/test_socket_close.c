@@ -287,6 +287,60 @@ static void terminating_while_connecting_fails_the_connection(void **state) {
   assert_raw_ended(peer);
 }
 
+/* A client in one state after the other, from resolving to closing. */
+static net_end *reach(net *n, int state, raw **out_peer) {
+  *out_peer = NULL;
+  if (state == 0) return net_connect(n, "ws://localhost:1/", NULL);
+  raw *listener = raw_listen(n);
+  if (state == 1) return net_connect(n, listener->url, NULL);
+  if (state == 2) { /* TLS has been begun. */
+    char url[64];
+    snprintf(url, sizeof(url), "wss://127.0.0.1:%u/", listener->port);
+    ws_tls_client_options insecure;
+    ws_tls_client_options_init(&insecure);
+    insecure.insecure_no_verify = true;
+    ws_socket_options options;
+    ws_socket_options_init(&options);
+    if (ws_tls_client_new(&insecure, &options.tls, NULL) != 0) return NULL;
+    net_end *end = net_connect(n, url, &options);
+    ws_tls_context_free(options.tls);
+    *out_peer = raw_accept(listener);
+    return end;
+  }
+  net_end *end;
+  if (state <= 4) {
+    *out_peer = raw_visit(n, NULL, &end);
+    if (state == 4) raw_print(*out_peer, "HTTP/1.1 101 Swi"); /* Half of it. */
+    net_settle(n);
+    return end;
+  }
+  raw_open(n, NULL, NULL, &end, out_peer);
+  if (state == 6) close_with_code(end, 1000);
+  net_settle(n);
+  return end;
+}
+
+/* closed, terminated, or left behind by its loop. */
+static void a_client_can_be_left_in_every_state(void **state) {
+  net *n = *state;
+  enum {
+    STATES = 7
+  };
+  for (int way = 0; way < 3; way++) {
+    for (int i = 0; i < STATES; i++) {
+      raw *peer;
+      net_end *end = reach(n, i, &peer);
+      if (end == NULL || way == 2) continue;
+      const bool is_open = end->is_open;
+      if (way == 0) ws_socket_close(end->socket, 1000, NULL, 0);
+      else ws_socket_terminate(end->socket);
+      if (is_open && way == 0) raw_close(peer);
+      net_finish(n, end);
+      if (!is_open) assert_log(end, "error ABORTED, close 1006 unclean");
+    }
+  }
+}
+
 /* -- Ends without a Close frame -------------------------------------------- */
 
 /* Row 334. */
@@ -369,6 +423,7 @@ int main(void) {
       BOTH_ROLES(a_close_may_be_the_first_act),
       CASE(a_close_while_connecting_fails_the_connection),
       CASE(terminating_while_connecting_fails_the_connection),
+      CASE(a_client_can_be_left_in_every_state),
       BOTH_ROLES(terminate_says_nothing_to_the_peer),
       BOTH_ROLES(the_end_of_the_transport_fails_the_connection),
       BOTH_ROLES(messages_before_the_end_of_the_transport_arrive),

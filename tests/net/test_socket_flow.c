@@ -283,6 +283,32 @@ static void pings_to_a_blocked_connection_are_not_queued(void **state) {
   assert_false(end->is_over);
 }
 
+/* How often the loop turns in 50 ms in which nothing can be done. */
+static uint64_t idle_turns(net *n) {
+  ws_loop_stats stats;
+  net_settle(n);
+  ws_loop_get_stats(n->loop, &stats);
+  const uint64_t before = stats.turns;
+  for (const uint64_t start = net_clock(); net_clock() - start < 50;)
+    net_turn(n, 50);
+  ws_loop_get_stats(n->loop, &stats);
+  return stats.turns - before;
+}
+
+/* */
+static void a_connection_that_is_blocked_makes_no_loop_spin(void **state) {
+  net *n = *state;
+  net_end *end;
+  raw *peer;
+  raw_open(n, NULL, NULL, &end, &peer);
+  fill(n, end);
+  raw_frame(peer, 0x89, "ping", 4);
+  assert_in_range(idle_turns(n), 1, 5);
+  ws_socket_pause(end->socket);
+  raw_text(peer, "not read");
+  assert_in_range(idle_turns(n), 1, 5);
+}
+
 /* -- A peer that is too fast ----------------------------------------------- */
 
 /* Row 347. */
@@ -453,6 +479,7 @@ int main(void) {
       BOTH_ROLES(a_stuck_peer_is_left_after_the_send_timeout),
       BOTH_ROLES(a_close_of_the_peer_while_much_is_unsent_is_not_clean),
       BOTH_ROLES(pings_to_a_blocked_connection_are_not_queued),
+      BOTH_ROLES(a_connection_that_is_blocked_makes_no_loop_spin),
       BOTH_ROLES(a_paused_socket_has_no_messages_until_it_goes_on),
       BOTH_ROLES(a_pause_in_the_handler_holds_back_what_has_been_read),
       BOTH_ROLES(a_pause_reaches_the_peer_through_the_transport),

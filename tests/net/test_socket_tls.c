@@ -3,6 +3,7 @@
  * itself does is tested in unit/test_tls*.c. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "io/tls.h"
 #include "net_tls.h"
@@ -172,6 +173,26 @@ static void a_slow_reader_gets_everything_over_tls(void **state) {
   free(data);
   NET_UNTIL(n, ws_socket_buffered_amount(end->socket) == 0);
   assert_log(end, "drain");
+}
+
+/* Row 374, over TLS: the server shakes hands on a connection that was accepted
+ * elsewhere. */
+static void an_adopted_connection_can_be_secure(void **state) {
+  net *n = *state;
+  net_serve(n, NULL);
+  int ends[2];
+  assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+  ws_tls_context *serving = net_tls_server(leaf);
+  ws_socket *socket;
+  assert_int_equal(
+      ws_server_adopt(n->server, ends[1], serving, NULL, 0, &socket, NULL), 0);
+  ws_tls_context_free(serving);
+  raw *peer = raw_adopt(n, ends[0]);
+  ws_tls_context *context = net_tls_client(root, NULL);
+  assert_true(raw_start_tls(peer, context, "localhost"));
+  ws_tls_context_free(context);
+  raw_request(peer, "/", NULL);
+  assert_raw_upgraded(peer);
 }
 
 /* -- Certificates ---------------------------------------------------------- */
@@ -500,6 +521,7 @@ int main(void) {
       CASE(a_connection_tells_what_protects_it),
       BOTH_ROLES(messages_pass_between_peers_over_tls),
       BOTH_ROLES(a_slow_reader_gets_everything_over_tls),
+      CASE(an_adopted_connection_can_be_secure),
       CASE(bad_certificates_are_refused_with_the_reason),
       CASE(by_default_the_system_decides_whom_to_trust),
       CASE(verification_is_turned_off_by_an_insecure_option_only),
