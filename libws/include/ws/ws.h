@@ -259,7 +259,7 @@ typedef struct ws_socket_options {
   /* Optional. For an HTTPS proxy; defaults to the system's trust. Retained. */
   ws_tls_context *proxy_tls;
   /* A connected stream socket to use, or -1. Taken over: closed with the
-   * socket, also if ws_socket_open() fails after it has checked the options. */
+   * socket, or if ws_socket_open() fails. */
   int fd;
   /* How many redirects are followed. Defaults to none, as in a browser. When
    * host, port or scheme changes, credentials are dropped; from wss to ws, and

@@ -88,6 +88,13 @@ static int check_options(const ws_socket_options *options,
   return check_proxy(options, allocator, reason);
 }
 
+static int check_fd(int fd, const char **reason) {
+  bool is_listener = false;
+  if (ws__net_adopt(fd, &is_listener) == 0 && !is_listener) return 0;
+  *reason = "fd: not a connected stream socket";
+  return WS_ERR_INVALID_ARGUMENT;
+}
+
 /* -- Making ---------------------------------------------------------------- */
 
 static void leave(ws_socket *socket) {
@@ -224,13 +231,10 @@ int ws_socket_open(ws_loop *loop, const char *url, size_t url_len,
   if (options == NULL) options = &defaults;
   const char *reason;
   int err = check_options(options, &loop->allocator, &reason);
-  if (err != 0) return ws__report(out_error, err, reason);
-
-  bool is_listener = false;
-  if (options->fd >= 0 &&
-      (ws__net_adopt(options->fd, &is_listener) != 0 || is_listener)) {
-    return ws__report(out_error, WS_ERR_INVALID_ARGUMENT,
-                      "fd: not a connected stream socket");
+  if (err == 0 && options->fd >= 0) err = check_fd(options->fd, &reason);
+  if (err != 0) {
+    if (options->size == sizeof(*options)) ws__net_close(options->fd);
+    return ws__report(out_error, err, reason);
   }
   ws__client *client = ws__alloc_zero(&loop->allocator, sizeof(*client));
   if (client == NULL) {

@@ -118,7 +118,7 @@ int ws__socket_restart(ws_socket *socket, ws_conn_config *config) {
   socket->is_write_blocked = socket->is_write_broken = false;
   socket->read_wants_write = socket->write_wants_read = false;
   socket->has_kept = socket->should_linger = false;
-  socket->is_failed = socket->is_ended = false;
+  socket->is_failed = socket->is_ended = socket->has_borrowed = false;
   socket->wants_turn = true;
   return 0;
 }

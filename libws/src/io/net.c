@@ -425,6 +425,7 @@ int ws__net_shutdown(int fd) {
 /* After EINTR the descriptor is closed on Linux and the BSDs, and its number
  * may by now be that of another thread's file. */
 void ws__net_close(int fd) {
+  if (fd < 0) return;
   const int saved = errno;
   (void)close(fd);
   errno = saved;

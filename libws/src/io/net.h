@@ -150,7 +150,8 @@ ws__io ws__net_sendv(int fd, struct iovec *slices, size_t count,
 /* Tells the peer that no more comes; receiving goes on. */
 int ws__net_shutdown(int fd);
 
-/* Closes. Whatever close() says, the descriptor is gone. errno stays. */
+/* Closes a descriptor, if it is none below 0. Whatever close() says, it is gone.
+ * errno stays. */
 void ws__net_close(int fd);
 
 #endif
