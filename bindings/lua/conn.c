@@ -1,0 +1,357 @@
+/* conn.c - the protocol without I/O, for those who bring their own transport.
+ *
+ * What is fed is copied, since Lua's strings cannot be unmasked in place; to
+ * where the connection wants it if it says so, otherwise to a block that lives
+ * until all of it has been used. */
+#include "conn.h"
+#include "convert.h"
+#include "event.h"
+#include "memory.h"
+#include "options.h"
+
+#include <string.h>
+
+#define CONN_TYPE "libws.conn"
+
+typedef struct conn_box {
+  ws_conn *conn; /* NULL: closed, or not made yet. */
+  ws_conn_config *config;
+  ws_allocator allocator;
+  uint8_t *input; /* What was fed and is not used up; may be NULL. */
+  size_t input_size;
+  ws_message_type unfinished; /* Of a message sent in fragments; or 0. */
+  ws_conn_event event;        /* Pulled, but not yet given to Lua. */
+  bool has_event;
+} conn_box;
+
+static void free_input(conn_box *box) {
+  if (box->input == NULL) return;
+  (void)lws_resize(&box->allocator, box->input, box->input_size, 0);
+  box->input = NULL;
+}
+
+/* Idempotent, and the collector. */
+static int conn_free(lua_State *L) {
+  conn_box *box = luaL_checkudata(L, 1, CONN_TYPE);
+  box->has_event = false;
+  ws_conn_free(box->conn);
+  box->conn = NULL;
+  ws_conn_config_free(box->config);
+  box->config = NULL;
+  free_input(box);
+  return 0;
+}
+
+static conn_box *check_box(lua_State *L) {
+  conn_box *box = luaL_checkudata(L, 1, CONN_TYPE);
+  if (box->conn == NULL) lws_raise_err(L, WS_ERR_INVALID_STATE, NULL);
+  return box;
+}
+
+static ws_conn *check(lua_State *L) {
+  return check_box(L)->conn;
+}
+
+/* Monotonic seconds of the caller. */
+static uint64_t check_now(lua_State *L, int index) {
+  return lws_check_milliseconds(L, index, "now", WS_NO_DEADLINE - 1);
+}
+
+/* -- Life ------------------------------------------------------------------ */
+
+/* conn("client" or "server", now, options) */
+int lws_conn_new(lua_State *L) {
+  static const char *const names[] = {"client", "server", NULL};
+  const ws_role role = (ws_role)luaL_checkoption(L, 1, NULL, names);
+  const uint64_t now = check_now(L, 2);
+  ws_conn_options options;
+  ws_conn_options_init(&options);
+  static const lws_field is_secure = {"is_secure", lws_read_boolean,
+                                      offsetof(ws_conn_options, is_secure)};
+  const lws_target targets[] = {
+      lws_conn_target(&options),
+      {&is_secure, 1, &options},
+  };
+  lws_read_options(L, 3, targets, sizeof(targets) / sizeof(targets[0]));
+  options.allocator = lws_allocator(L);
+  options.random = ws_random;
+
+  conn_box *box = lua_newuserdata(L, sizeof(*box));
+  *box = (conn_box){.allocator = options.allocator};
+  luaL_getmetatable(L, CONN_TYPE);
+  lua_setmetatable(L, -2);
+  const char *reason = NULL;
+  int err = ws_conn_config_new(role, &options, &box->config, &reason);
+  if (err == 0) err = ws_conn_new(box->config, now, &box->conn);
+  return err == 0 ? 1 : lws_raise_err(L, err, reason);
+}
+
+/* conn:connect(url, protocols, headers, origin): the request is output. */
+static int conn_connect(lua_State *L) {
+  ws_conn *conn = check(L);
+  size_t len;
+  const char *text = lws_check_string(L, 2, "url", &len);
+  lua_settop(L, 5);
+  ws_conn_request request;
+  ws_conn_request_init(&request);
+  if (!lua_isnil(L, 3)) {
+    request.protocols =
+        lws_check_strings(L, 3, "protocols", &request.protocol_count);
+  }
+  if (!lua_isnil(L, 4)) {
+    request.headers = lws_check_headers(L, 4, "headers", &request.header_count);
+  }
+  request.origin = lws_opt_text(L, 5, "origin");
+
+  const char *reason = NULL;
+  ws_url *url;
+  int err = ws_url_parse(text, len, NULL, &url, &reason);
+  if (err != 0) return lws_raise_err(L, err, reason);
+  request.url = url;
+  err = ws_conn_connect(conn, &request, &reason);
+  ws_url_free(url);
+  return lws_raise_if(L, err, reason);
+}
+
+/* conn:accept(protocol, headers, compression) */
+static int conn_accept(lua_State *L) {
+  ws_conn *conn = check(L);
+  const ws_conn_answer answer = lws_check_answer(L);
+  const char *reason = NULL;
+  const int err = ws_conn_accept(conn, &answer, &reason);
+  return lws_raise_if(L, err, reason);
+}
+
+/* conn:respond(status, body, headers) */
+static int conn_respond(lua_State *L) {
+  ws_conn *conn = check(L);
+  const lws_response r = lws_check_response(L);
+  const char *reason = NULL;
+  const int err = ws_conn_respond(conn, r.status, r.headers, r.header_count,
+                                  r.body, r.body_len, &reason);
+  return lws_raise_if(L, err, reason);
+}
+
+/* -- Bytes and time in ----------------------------------------------------- */
+
+static int conn_tick(lua_State *L) {
+  ws_conn *conn = check(L);
+  ws_conn_tick(conn, check_now(L, 2));
+  return 0;
+}
+
+/* conn:deadline() -> seconds, or nil when nothing is waited for */
+static int conn_deadline(lua_State *L) {
+  const uint64_t deadline = ws_conn_deadline(check(L));
+  if (deadline == WS_NO_DEADLINE) return 0;
+  lua_pushnumber(L, (lua_Number)deadline / 1000);
+  return 1;
+}
+
+static int feed(lua_State *L, conn_box *box, uint8_t *place, const char *data,
+                size_t len) {
+  memcpy(place, data, len);
+  const int err = ws_conn_feed(box->conn, place, len);
+  return err == 0 ? 0 : lws_raise_err(L, err, "earlier input is not used up");
+}
+
+/* conn:feed(data). Before the next feed, next() has to return nothing. */
+static int conn_feed(lua_State *L) {
+  conn_box *box = check_box(L);
+  size_t len;
+  const char *data = lws_check_string(L, 2, "data", &len);
+  if (len == 0) return 0;
+  if (box->input != NULL || box->has_event) {
+    return lws_raise(L, "InvalidStateError", "earlier input is not used up");
+  }
+  uint8_t *place;
+  size_t room;
+  ws_conn_input(box->conn, &place, &room);
+  if (room >= len) return feed(L, box, place, data, len);
+  box->input = lws_resize(&box->allocator, NULL, 0, len);
+  if (box->input == NULL) return lws_raise_err(L, WS_ERR_NO_MEMORY, NULL);
+  box->input_size = len;
+  return feed(L, box, box->input, data, len);
+}
+
+static int conn_eof(lua_State *L) {
+  ws_conn_eof(check(L));
+  return 0;
+}
+
+/* conn:abort(has_failed): the transport failed, or the application wants an
+ * end. */
+static int conn_abort(lua_State *L) {
+  ws_conn_abort(check(L), lua_toboolean(L, 2) ? WS_ERR_TRANSPORT : 0);
+  return 0;
+}
+
+/* -- Events out ------------------------------------------------------------ */
+
+/* conn:next() -> type, values; or nothing, and then all input is used up. */
+static int conn_next(lua_State *L) {
+  conn_box *box = check_box(L);
+  luaL_checkstack(L, LWS_EVENT_STACK, "event");
+  if (!box->has_event && !ws_conn_next_event(box->conn, &box->event)) {
+    free_input(box);
+    return 0;
+  }
+  box->has_event = true;
+  lua_pushinteger(L, box->event.type);
+  const int count = lws_push_event_values(L, box->event.type, &box->event.u);
+  box->has_event = false;
+  return 1 + count;
+}
+
+static int conn_set_paused(lua_State *L) {
+  ws_conn_set_paused(check(L), lua_toboolean(L, 2));
+  return 0;
+}
+
+static int conn_set_streaming(lua_State *L) {
+  ws_conn_set_streaming(check(L), lua_toboolean(L, 2));
+  return 0;
+}
+
+/* -- Sending --------------------------------------------------------------- */
+
+/* What failed the connection comes as its events; only misuse raises. */
+static int settle(lua_State *L, int err) {
+  if (err == WS_ERR_RANDOM || err == WS_ERR_SEND_QUEUE_FULL) return 0;
+  return lws_raise_if(L, err, NULL);
+}
+
+/* conn:send(data, is_binary, is_fragment, is_uncompressed) */
+static int conn_send(lua_State *L) {
+  conn_box *box = check_box(L);
+  size_t len;
+  const char *data = lws_check_string(L, 2, "data", &len);
+  const unsigned flags = lws_send_flags(L, 4);
+  ws_message_type type = lua_toboolean(L, 3) ? WS_BINARY : WS_TEXT;
+  if (box->unfinished != 0) type = box->unfinished;
+  const int err = ws_conn_send(box->conn, type, data, len, flags);
+  if (err == 0) {
+    box->unfinished = flags & WS_SEND_FRAGMENT ? type : (ws_message_type)0;
+  }
+  return settle(L, err);
+}
+
+static int conn_ping(lua_State *L) {
+  size_t len;
+  const char *data = lws_check_control(L, 2, &len);
+  return settle(L, ws_conn_send_ping(check(L), data, len));
+}
+
+static int conn_pong(lua_State *L) {
+  size_t len;
+  const char *data = lws_check_control(L, 2, &len);
+  return settle(L, ws_conn_send_pong(check(L), data, len));
+}
+
+static int conn_close(lua_State *L) {
+  const lws_close c = lws_check_close(L, 2);
+  return lws_raise_if(
+      L, ws_conn_close(check(L), c.code, c.reason, c.reason_len), NULL);
+}
+
+static int conn_close_with(lua_State *L) {
+  const lws_close c = lws_check_close(L, 2);
+  return lws_raise_if(
+      L, ws_conn_close_with(check(L), c.code, c.reason, c.reason_len), NULL);
+}
+
+/* -- Bytes out ------------------------------------------------------------- */
+
+#define MAX_SLICES 16
+
+/* conn:output() -> the next bytes to write, or nil. They are taken out only
+ * when the string has been made. */
+static int conn_output(lua_State *L) {
+  ws_conn *conn = check(L);
+  ws_slice slices[MAX_SLICES];
+  const size_t count = ws_conn_output(conn, slices, MAX_SLICES);
+  if (count == 0) return 0;
+  size_t total = 0;
+  if (count == 1) {
+    total = slices[0].len;
+    lua_pushlstring(L, (const char *)slices[0].data, total);
+  } else {
+    luaL_Buffer buffer;
+    luaL_buffinit(L, &buffer);
+    for (size_t i = 0; i < count; i++) {
+      luaL_addlstring(&buffer, (const char *)slices[i].data, slices[i].len);
+      total += slices[i].len;
+    }
+    luaL_pushresult(&buffer);
+  }
+  ws_conn_consume(conn, total);
+  return 1;
+}
+
+/* -- Attributes ------------------------------------------------------------ */
+
+static int conn_ready_state(lua_State *L) {
+  lua_pushinteger(L, ws_conn_state(check(L)));
+  return 1;
+}
+
+static int conn_buffered_amount(lua_State *L) {
+  lws_push_count(L, ws_conn_buffered_amount(check(L)));
+  return 1;
+}
+
+static int conn_protocol(lua_State *L) {
+  lua_pushstring(L, ws_conn_protocol(check(L)));
+  return 1;
+}
+
+static int conn_extensions(lua_State *L) {
+  lua_pushstring(L, ws_conn_extensions(check(L)));
+  return 1;
+}
+
+static int conn_stats(lua_State *L) {
+  ws_conn_stats stats;
+  ws_conn_get_stats(check(L), &stats);
+  lws_push_conn_stats(L, &stats);
+  return 1;
+}
+
+/* Bytes that wait in output(). */
+static int conn_queued(lua_State *L) {
+  ws_conn_stats stats;
+  ws_conn_get_stats(check(L), &stats);
+  lws_push_count(L, stats.bytes_queued);
+  return 1;
+}
+
+void lws_conn_register(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"free", conn_free},
+      {"connect", conn_connect},
+      {"accept", conn_accept},
+      {"respond", conn_respond},
+      {"tick", conn_tick},
+      {"deadline", conn_deadline},
+      {"feed", conn_feed},
+      {"eof", conn_eof},
+      {"abort", conn_abort},
+      {"next", conn_next},
+      {"set_paused", conn_set_paused},
+      {"set_streaming", conn_set_streaming},
+      {"send", conn_send},
+      {"ping", conn_ping},
+      {"pong", conn_pong},
+      {"close", conn_close},
+      {"close_with", conn_close_with},
+      {"output", conn_output},
+      {"ready_state", conn_ready_state},
+      {"buffered_amount", conn_buffered_amount},
+      {"protocol", conn_protocol},
+      {"extensions", conn_extensions},
+      {"stats", conn_stats},
+      {"queued", conn_queued},
+      {NULL, NULL},
+  };
+  lws_register_type(L, CONN_TYPE, methods, conn_free);
+}

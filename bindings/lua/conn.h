@@ -1,0 +1,13 @@
+/* conn.h - connections without I/O. */
+#ifndef LWS_CONN_H
+#define LWS_CONN_H
+
+#include "compat.h"
+
+/* conn(role, now, options) -> connection; raises for an option. */
+int lws_conn_new(lua_State *L);
+
+/* Makes the type known to the state. */
+void lws_conn_register(lua_State *L);
+
+#endif
