@@ -368,6 +368,8 @@ static void begin(play *p) {
   n->on_event = on_event;
   n->arg = p;
   p->client = net_connect(n, n->url, &p->options);
+  /* By then it has ended, and is there to be acted on all the same. */
+  if (p->type == WS_EVENT_SERVER_CLOSE) net_retain(p->client);
   assert_int_equal(
       ws_timer_new(n->loop, WS_NO_DEADLINE, stop, n->loop, &p->ticker), 0);
   const bool rings = p->type == WS_EVENT_TIMER;

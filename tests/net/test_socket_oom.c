@@ -7,7 +7,7 @@
 #include "conversation.h"
 #include "net_fixture.h"
 
-#if WS_HAVE_OPENSSL
+#ifdef WS_HAVE_OPENSSL
 #include "net_tls.h"
 #endif
 
@@ -53,7 +53,7 @@ static void a_conversation_survives_every_failed_allocation(void **state) {
   fail_each(NULL, NULL);
 }
 
-#if WS_HAVE_OPENSSL
+#ifdef WS_HAVE_OPENSSL
 static void the_same_over_tls(void **state) {
   (void)state;
   cert *self =
@@ -69,9 +69,9 @@ static void the_same_over_tls(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(a_conversation_survives_every_failed_allocation),
-#if WS_HAVE_OPENSSL
-    cmocka_unit_test(the_same_over_tls),
+      cmocka_unit_test(a_conversation_survives_every_failed_allocation),
+#ifdef WS_HAVE_OPENSSL
+      cmocka_unit_test(the_same_over_tls),
 #endif
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
