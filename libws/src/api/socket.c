@@ -10,6 +10,11 @@
 /* Events of one socket before others get their turn. */
 #define EVENTS_PER_TURN 64
 
+/* Bytes of a large message that are read in one turn. To leave it for others
+ * and come back costs more than they wait: its memory has left the caches, and
+ * that of many unfinished messages does not fit them. */
+#define READ_ON_MAX (1024 * 1024)
+
 /* -- Life ------------------------------------------------------------------ */
 
 static const ws__source_ops socket_ops;
@@ -413,9 +418,8 @@ static bool next(ws__source *source, ws_event *out_event) {
     }
     if (flush(socket)) continue;
     /* A message that is read to where it belongs comes in many reads. */
-    const bool may_read_on =
-        socket->is_read_full && can_receive(socket) &&
-        loop->stats.bytes_received - before < loop->receive_size;
+    const bool may_read_on = socket->is_read_full && can_receive(socket) &&
+                             loop->stats.bytes_received - before < READ_ON_MAX;
     if (!may_read_on || socket->pulled == EVENTS_PER_TURN) break;
     socket->is_read_full = false;
     if (!receive(socket)) break;
