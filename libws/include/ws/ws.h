@@ -444,8 +444,8 @@ typedef struct ws_server_options {
    * 404. Defaults to all. */
   const char *path;
   /* Optional. A folder whose files are served to GET and HEAD requests;
-   * index.html for the folder itself. What is hidden (".name"), no plain file,
-   * or outside is not found. */
+   * index.html for a folder. What is hidden (".name"), a symbolic link or no
+   * plain file is not found. At most 8 MiB each. */
   const char *root;
   /* Hand out handshakes, or plain HTTP, as WS_EVENT_REQUEST, for those who pull
    * events. Handlers on_upgrade and on_request imply it. */
