@@ -36,7 +36,7 @@ check_layout() {
     echo "layout not checked: there is no clang-format $format_version"
     return 0
   fi
-  find libws tests fuzz bench -name '*.[ch]' -print0 |
+  find libws cli bindings examples tests fuzz bench -name '*.[ch]' -print0 |
     xargs -0 clang-format --dry-run -Werror
 }
 

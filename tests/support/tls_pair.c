@@ -22,7 +22,7 @@ enum {
 
 ws_tls_identity tls_identity(const cert *c) {
   return (ws_tls_identity){.certificate.text = c->certificate,
-                            .key.text = c->key};
+                           .key.text = c->key};
 }
 
 void tls_pair_init(tls_pair *pair, const ws_allocator *allocator,

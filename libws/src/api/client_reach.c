@@ -158,7 +158,7 @@ static bool tunnel_write(ws__client *client) {
   size_t len;
   const uint8_t *data;
   while ((data = ws__tunnel_output(&client->tunnel, &len)), len > 0) {
-    struct iovec piece = {(void *)(uintptr_t)data, len};
+    struct iovec piece = ws__net_piece(data, len);
     size_t written;
     const ws__stream_status status =
         ws__stream_write(client->fd, client->proxy_tls, &piece, 1, &written);

@@ -46,9 +46,12 @@ void ws__listener_free(ws__listener *listener) {
 }
 
 void ws__listeners_stop(ws__worker *worker) {
-  ws__list *first;
-  while ((first = ws__list_first(&worker->listeners)) != NULL)
-    ws__listener_free(WS__CONTAINER_OF(first, ws__listener, link));
+  ws__list *l = worker->listeners.next;
+  while (l != &worker->listeners) {
+    ws__list *after = l->next;
+    ws__listener_free(WS__CONTAINER_OF(l, ws__listener, link));
+    l = after;
+  }
 }
 
 /* -- Accepting ------------------------------------------------------------- */

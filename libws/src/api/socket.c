@@ -13,7 +13,7 @@
 /* Bytes of a large message that are read in one turn. To leave it for others
  * and come back costs more than they wait: its memory has left the caches, and
  * that of many unfinished messages does not fit them. */
-#define READ_ON_MAX (1024 * 1024)
+#define READ_ON_MAX ((size_t)1024 * 1024)
 
 /* -- Life ------------------------------------------------------------------ */
 
@@ -212,8 +212,9 @@ static bool receive(ws_socket *socket) {
 
 void ws__socket_give(ws_socket *socket, const void *data, size_t len) {
   ws_conn *conn = &socket->conn;
-  /* Not written to: keep_input() makes the copy that is. */
-  (void)ws_conn_feed(conn, (uint8_t *)(uintptr_t)data, len);
+  uint8_t *bytes; /* Not written to: keep_input() makes the copy that is. */
+  memcpy(&bytes, &data, sizeof(data));
+  (void)ws_conn_feed(conn, bytes, len);
   (void)ws_conn_keep_input(conn);
 }
 
@@ -228,11 +229,8 @@ static size_t pieces_of(const ws_socket *socket,
                         struct iovec pieces[WS__STREAM_PIECES]) {
   ws_slice slices[WS__STREAM_PIECES];
   const size_t count = ws_conn_output(&socket->conn, slices, WS__STREAM_PIECES);
-  for (size_t i = 0; i < count; i++) {
-    /* An iovec can also be read into; nobody does. */
-    pieces[i].iov_base = (void *)(uintptr_t)slices[i].data;
-    pieces[i].iov_len = slices[i].len;
-  }
+  for (size_t i = 0; i < count; i++)
+    pieces[i] = ws__net_piece(slices[i].data, slices[i].len);
   return count;
 }
 

@@ -30,10 +30,10 @@ void ws__topics_free(ws__topics *topics) {
 
 /* Names may come from peers, so the hash is one that nobody can steer. */
 static uint64_t hash_of(const ws__topics *topics, const char *name) {
-  uint8_t salted[sizeof(topics->salt) + WS__TOPIC_NAME_MAX];
+  uint8_t salted[sizeof(topics->salt) + WS__TOPIC_NAME_MAX + 1];
   const size_t len = strlen(name);
   memcpy(salted, &topics->salt, sizeof(topics->salt));
-  memcpy(salted + sizeof(topics->salt), name, len);
+  memcpy(salted + sizeof(topics->salt), name, len + 1);
   uint8_t digest[WS__SHA1_SIZE];
   ws__sha1(salted, sizeof(topics->salt) + len, digest);
   uint64_t hash;

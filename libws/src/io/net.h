@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -132,6 +133,14 @@ int ws__net_peer_addr(int fd, ws__addr *out_addr);
  * that off. */
 int ws__net_set_keepalive(int fd, unsigned seconds);
 
+/* A piece to be written. The system could also read into an iovec; into this
+ * one nobody does. */
+static inline struct iovec ws__net_piece(const void *data, size_t len) {
+  struct iovec piece = {.iov_len = len};
+  memcpy(&piece.iov_base, &data, sizeof(data));
+  return piece;
+}
+
 /* How a transfer went. */
 typedef enum ws__io {
   WS__IO_OK,    /* At least one byte, `*out_len` in all. */
@@ -150,8 +159,8 @@ ws__io ws__net_sendv(int fd, struct iovec *slices, size_t count,
 /* Tells the peer that no more comes; receiving goes on. */
 int ws__net_shutdown(int fd);
 
-/* Closes a descriptor, if it is none below 0. Whatever close() says, it is gone.
- * errno stays. */
+/* Closes a descriptor, if it is none below 0. Whatever close() says, it is
+ * gone. errno stays. */
 void ws__net_close(int fd);
 
 #endif

@@ -1,5 +1,6 @@
 /* tls_openssl.c - TLS by OpenSSL 3.0 and later: the connections. */
 #include "io/tls_openssl.h"
+#include "io/net.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -140,7 +141,7 @@ static int bio_write(BIO *bio, const char *data, int len) {
   ws__openssl_conn *c = BIO_get_data(bio);
   BIO_clear_retry_flags(bio);
   if (c->base.below != NULL) {
-    const struct iovec piece = {(void *)(uintptr_t)data, (size_t)len};
+    const struct iovec piece = ws__net_piece(data, (size_t)len);
     size_t taken;
     const ws__tls_status status =
         ws__tls_write(c->base.below, &piece, 1, &taken);
