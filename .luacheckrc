@@ -1,0 +1,8 @@
+-- What `luacheck lua examples/lua tests/lua` checks.
+std = "max"
+max_line_length = 120
+cache = false
+-- Unused arguments of handlers document what they get.
+ignore = { "212/_.*" }
+files["tests/lua"] = { std = "+busted" }
+files["lua/libws/types.lua"] = { ignore = { "111", "112", "211", "212", "231" } }
