@@ -1,0 +1,86 @@
+/* loop.h - Loop: a ws_loop, what it keeps alive, and who drives it.
+ *
+ * The library lets one thread at a time use a loop. Here all its calls are made
+ * with the GIL held but for the one that waits, so the rule is: while
+ * `is_waiting`, no other thread touches the loop or what belongs to it; it
+ * leaves an errand and wakes the loop instead.
+ *
+ * What Python objects the loop keeps alive it does through roots, a list that
+ * the collector sees. */
+#ifndef CORE_LOOP_H
+#define CORE_LOOP_H
+
+#include "event.h"
+
+/* Lives in an object that a loop can keep alive. Zeroed but for `object`, it is
+ * in no list. */
+typedef struct core_root core_root;
+
+struct core_root {
+  core_root *prev;
+  core_root *next;
+  PyObject *object; /* Referred to while it is in the list. */
+  /* The loop has ended, and with it the handles of the object; may be NULL. */
+  void (*on_end)(core_root *root);
+};
+
+/* What another thread left to do with a socket. */
+typedef struct core_errand core_errand;
+typedef void (*core_errand_fn)(ws_socket *socket);
+
+struct core_loop {
+  PyObject_HEAD PyObject *weakrefs;
+  core_state *state;
+  ws_loop *handle; /* NULL when closed. */
+  core_root roots; /* The head of the list. */
+  core_errand *errands;
+  PyObject *posted; /* A list of callbacks, or NULL. */
+  core_loop *prev;  /* In the list of the state. */
+  core_loop *next;
+  unsigned forks; /* When it was made. */
+
+  /* The asyncio loop that drives it, or NULL; its queue of callbacks that are
+   * ready, if it lets us see one. */
+  PyObject *host;
+  PyObject *host_ready;
+
+  /* An event to use again, which spares the collector much work. */
+  core_message_event *spare;
+
+  uint8_t hops;        /* Turns of the host waited for, while settling. */
+  bool is_settling;    /* The next event waits for tasks of the last one. */
+  bool is_waiting;     /* A thread waits in it without the GIL. */
+  bool is_dispatching; /* Handlers are being called. */
+  bool is_stopped;
+  bool should_close; /* When the handler that called close() is done. */
+};
+
+/* The loop that objects made now belong to: that of the running asyncio loop,
+ * otherwise the thread's own. */
+core_loop *core_loop_current(core_state *state);
+
+/* `object`, which must be a Loop, or with None the current one. */
+core_loop *core_loop_choose(core_state *state, PyObject *object);
+
+/* RuntimeError when the loop may not be used now, by this thread. */
+int core_loop_check(core_loop *loop);
+
+/* Keep an object alive, and no longer. Once, however often they are called. */
+void core_loop_keep(core_loop *loop, core_root *root);
+void core_loop_let_go(core_root *root);
+
+/* Whether the loop must not be touched, because another thread waits in it. */
+static inline bool core_loop_is_away(const core_loop *loop) {
+  return loop->is_waiting;
+}
+
+/* Calls `fn(socket)` now or, if the loop is away, soon and in its thread. */
+int core_loop_do(core_loop *loop, core_errand_fn fn, ws_socket *socket);
+
+/* Has the loop call `callback()` in a coming turn. Any thread. */
+int core_loop_post(core_loop *loop, PyObject *callback);
+
+/* Milliseconds of the loop's clock. */
+uint64_t core_loop_now(const core_loop *loop);
+
+#endif

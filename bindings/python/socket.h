@@ -1,0 +1,63 @@
+/* socket.h - WebSocket: the browser's object around a ws_socket.
+ *
+ * The handle is retained, so it is valid as long as the object; its user data
+ * points back to the object, without a reference. The loop keeps the object
+ * alive while it has listeners for what may still come (WHATWG WebSockets
+ * section 7); an object that is collected closes its connection. */
+#ifndef CORE_SOCKET_H
+#define CORE_SOCKET_H
+
+#include "convert.h"
+#include "loop.h"
+#include "queue.h"
+#include "target.h"
+
+typedef struct core_socket {
+  core_target target;
+  PyObject *dict;
+  core_root root;
+  core_loop *loop;
+  ws_socket *handle; /* NULL before __init__. */
+  PyObject *origin;  /* Of messages; NULL until the first. */
+  PyObject *request; /* On a server; otherwise NULL. */
+  PyObject *response;
+  PyObject *failure;    /* The exception of the error event, or NULL. */
+  PyObject *close_info; /* (code, reason, wasClean), or NULL. */
+  core_queue *queue;    /* NULL while messages are events. */
+  PyObject *waiter;     /* A callback, or a future; or NULL. */
+  PyObject *drain_waiter;
+  ws_sender *sender; /* For calls while another thread waits in the loop. */
+  uint64_t high_water;
+  bool as_bytearray; /* binaryType is "arraybuffer". */
+  bool has_ended;    /* The close event has come. */
+  bool is_tracked;   /* The server keeps it alive. */
+  bool is_streaming;
+  bool has_paused; /* Because the queue was full. */
+} core_socket;
+
+/* Delivers an event of a socket. Returns whether a handler was called, or -1.
+ */
+int core_socket_deliver(core_loop *loop, const ws_event *event);
+
+/* Makes the object for a connection that a server has accepted. */
+core_socket *core_socket_accept(core_loop *loop, PyTypeObject *type,
+                                ws_socket *handle, PyObject *request,
+                                bool is_tracked, uint64_t high_water);
+
+/* Takes the next item of the queue, or NULL without exception. */
+PyObject *core_socket_pop(core_socket *self);
+
+/* Has the loop keep the object alive, or not, as its state asks for. */
+void core_socket_update_root(core_socket *self);
+
+/* Applies the keywords of send(): compress, fin, binary. */
+int core_send_options(const core_state *state, core_payload *payload,
+                      PyObject *const *values, PyObject *names);
+
+/* The dict that stats() returns. */
+PyObject *core_stats_dict(const ws_conn_stats *stats);
+
+/* The ConnectionClosed that says how the socket ended. */
+PyObject *core_socket_closed_error(core_socket *self);
+
+#endif

@@ -1,0 +1,58 @@
+"""What the C module leaves to Python about the asyncio loop that drives it."""
+
+import contextlib
+
+from ._core import Loop
+
+
+def attach(host):
+    """Returns the Loop inside of an asyncio loop that runs now, made with it.
+
+    The two refer to each other, so that they live and are collected together.
+    """
+    loop = Loop()
+    loop._attach(host)
+    host._libws_loop = loop
+    host._libws_watch = watch = _close_with(loop)
+    with contextlib.suppress(StopIteration):
+        watch.asend(None).send(None)
+    return loop
+
+
+async def _close_with(loop):
+    """Closes `loop` when asyncio.run() ends.
+
+    That is when it shuts its asynchronous generators down, before it closes the
+    asyncio loop: the one moment of which it tells.
+    """
+    try:
+        yield
+    finally:
+        loop.close()
+
+
+_tasks = set()  # asyncio itself refers to tasks weakly.
+
+
+def start_task(host, coroutine):
+    """Starts what a handler that is a coroutine function has returned."""
+    if host is None:
+        coroutine.close()
+        raise RuntimeError("a handler that is a coroutine function needs asyncio")
+    task = host.create_task(coroutine)
+    _tasks.add(task)
+    task.add_done_callback(_finish)
+    return task
+
+
+def _finish(task):
+    _tasks.discard(task)
+    if task.cancelled() or task.exception() is None:
+        return
+    task.get_loop().call_exception_handler(
+        {
+            "message": "Exception in a handler of libws",
+            "exception": task.exception(),
+            "task": task,
+        }
+    )
