@@ -68,6 +68,11 @@ Loop.on = {}
 
 -- -- Coroutines ----------------------------------------------------------------
 
+--- Whether a coroutine is the host's to park and resume.
+local function is_hosts(loop, co)
+  return loop.host ~= nil and loop.host.park ~= nil and loop.guards[co] == nil
+end
+
 --- Lets a coroutine of ours talk to the host until it parks or ends.
 local function forward(loop, co, ok, what, ...)
   if not ok or what == IS_PARKED or status(co) == "dead" then
@@ -85,7 +90,7 @@ function Loop:settle(co, ok, what, ...)
     if on_error then
       on_error(what)
     end
-  elseif what ~= IS_PARKED and self.host and status(co) ~= "dead" then
+  elseif what ~= IS_PARKED and self.host and self.host.spawn and status(co) ~= "dead" then
     local count, values = select("#", ...), { ... }
     self.host.spawn(function()
       return forward(self, co, true, what, (table.unpack or unpack)(values, 1, count))
@@ -116,7 +121,7 @@ function Loop:suspend(place, key, timeout)
     end)
   if not waiter.co then
     self:run_until_awake(place, key, waiter)
-  elseif self.host and self.guards[waiter.co] == nil then
+  elseif is_hosts(self, waiter.co) then
     self.host.park(waiter)
   else
     yield(IS_PARKED)
@@ -147,7 +152,7 @@ function Loop:wake(place, key)
   waiter.is_awake = true
   if not waiter.co then
     return
-  elseif self.host and self.guards[waiter.co] == nil then
+  elseif is_hosts(self, waiter.co) then
     self.host.unpark(waiter)
   else
     self:settle(waiter.co, resume(waiter.co))
@@ -305,6 +310,7 @@ end
 
 --- Has another event loop run this one. `host` has the functions
 --   start()          there is something to wait for: watch fd(), call step(0)
+-- and, if its coroutines are resumed by nobody but itself,
 --   spawn(fn)        run fn() in a coroutine of the host
 --   park(waiter)     the running coroutine, one of the host's, waits until
 --                    waiter.is_awake
