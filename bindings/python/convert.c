@@ -124,6 +124,15 @@ PyObject *core_data_of_message(ws_message_type type, const uint8_t *data,
   return PyBytes_FromStringAndSize((const char *)data, (Py_ssize_t)len);
 }
 
+PyObject *core_piece_of_message(const ws_event_data *event) {
+  PyObject *data = PyBytes_FromStringAndSize((const char *)event->message.data,
+                                             (Py_ssize_t)event->message.len);
+  return Py_BuildValue("(NNNN)", data,
+                       PyBool_FromLong(event->message.type == WS_TEXT),
+                       PyBool_FromLong(event->message.is_first),
+                       PyBool_FromLong(event->message.is_last));
+}
+
 /* -- Numbers and times ----------------------------------------------------- */
 
 int core_milliseconds(PyObject *seconds, const char *name, uint64_t *out) {

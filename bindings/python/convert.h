@@ -48,6 +48,10 @@ void core_payload_release(core_payload *payload);
 PyObject *core_data_of_message(ws_message_type type, const uint8_t *data,
                                size_t len, bool as_bytearray);
 
+/* A piece of a message: (data, is_text, is_first, is_last), the data as bytes,
+ * since a piece of text may end inside a character. */
+PyObject *core_piece_of_message(const ws_event_data *event);
+
 /* -- Numbers and times ----------------------------------------------------- */
 
 /* Seconds to milliseconds, rounded up. ValueError when negative or no number

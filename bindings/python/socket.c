@@ -487,17 +487,9 @@ static int wake(core_socket *self, PyObject **place) {
 
 /* What the queue holds for a message or a piece of one. */
 static PyObject *queue_item(const core_socket *self, const ws_event *event) {
-  const uint8_t *data = event->u.message.data;
-  const size_t len = event->u.message.len;
-  const ws_message_type type = event->u.message.type;
-  if (!self->is_streaming) {
-    return core_data_of_message(type, data, len, self->as_bytearray);
-  }
-  PyObject *bytes =
-      PyBytes_FromStringAndSize((const char *)data, (Py_ssize_t)len);
-  return Py_BuildValue("(NNNN)", bytes, PyBool_FromLong(type == WS_TEXT),
-                       PyBool_FromLong(event->u.message.is_first),
-                       PyBool_FromLong(event->u.message.is_last));
+  if (self->is_streaming) return core_piece_of_message(&event->u);
+  return core_data_of_message(event->u.message.type, event->u.message.data,
+                              event->u.message.len, self->as_bytearray);
 }
 
 static int enqueue(core_socket *self, const ws_event *event) {
