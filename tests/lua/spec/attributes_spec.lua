@@ -1,0 +1,155 @@
+-- Constants, attributes and how Lua maps them (behaviour sections E and U).
+local libws = require "libws"
+local support = require "support"
+local raises = support.raises
+
+describe("a WebSocket", function()
+  before_each(support.open_loop)
+  after_each(support.close_loop)
+
+  it("has the constants, on the class and on objects (rows 100, 101, 102)", function()
+    local ws = support.new "ws://h/"
+    for value, name in pairs { [0] = "CONNECTING", "OPEN", "CLOSING", "CLOSED" } do
+      for _, object in ipairs { libws.WebSocket, ws } do
+        assert.are.equal(value, object[name])
+        raises("TypeError", function()
+          object[name] = 5
+        end)
+        assert.are.equal(value, object[name])
+      end
+    end
+  end)
+
+  it("has read-only attributes (rows 104, 118, 400)", function()
+    local ws = support.new "ws://h/"
+    for _, name in ipairs { "readyState", "bufferedAmount", "url", "protocol", "extensions", "send" } do
+      local value = ws[name]
+      local err = raises("TypeError", function()
+        ws[name] = 5
+      end)
+      assert.are.equal(name .. " is read-only", err.message)
+      assert.are.equal(value, ws[name])
+    end
+  end)
+
+  it("starts with empty attributes (rows 56, 103, 111, 114, 117, 120)", function()
+    local ws = support.new "ws://h/"
+    assert.are.same(
+      { 0, "", "", "blob", 0 },
+      { ws.readyState, ws.protocol, ws.extensions, ws.binaryType, ws.bufferedAmount }
+    )
+    for _, name in ipairs { "onopen", "onmessage", "onerror", "onclose" } do
+      assert.is_nil(ws[name])
+    end
+  end)
+
+  it("shows what was negotiated (rows 105, 112, 113)", function()
+    for _, compression in ipairs { true, false } do
+      local server = support.serve { compression = compression }
+      local ws = support.new(server.url)
+      local state, extensions
+      ws.onopen = function()
+        state, extensions = ws.readyState, ws.extensions
+      end
+      support.run_until(function()
+        return state
+      end)
+      assert.are.equal(1, state)
+      assert.are.equal(compression and "permessage-deflate" or "", extensions:match "^[^;]*")
+    end
+  end)
+
+  it("ignores unknown values of binaryType (rows 115, 116)", function()
+    local ws = support.new "ws://h/"
+    ws.binaryType = "arraybuffer"
+    assert.are.equal("arraybuffer", ws.binaryType)
+    ws.binaryType = "notBlobOrArrayBuffer"
+    assert.are.equal("arraybuffer", ws.binaryType)
+  end)
+
+  it("takes fields of the application", function()
+    local ws = support.new "ws://h/"
+    ws.user = "me"
+    assert.are.equal("me", ws.user)
+    assert.is_nil(ws.nobody)
+  end)
+
+  it("says when a method was called with a dot (row 398)", function()
+    local ws = support.new "ws://h/"
+    local err = raises("TypeError", ws.close, 1000)
+    assert.is_truthy(err.message:find("ws:close(...)", 1, true))
+    for _, name in ipairs { "send", "sendBinary", "ping", "receive", "addEventListener", "terminate", "stats" } do
+      raises("TypeError", ws[name], "x")
+    end
+  end)
+
+  it("raises tables that print well (row 394)", function()
+    local ok, err = pcall(libws.WebSocket, "bad url")
+    assert.is_false(ok)
+    assert.are.equal("SyntaxError", err.name)
+    assert.are.equal(12, err.code)
+    assert.are.equal("SyntaxError: " .. err.message, tostring(err))
+  end)
+
+  it("has integers where Lua has them (row 399)", function()
+    local server = support.serve_echo()
+    local ws = support.new(server.url)
+    local codes = {}
+    ws.onopen = function()
+      ws:close(1000)
+    end
+    ws.onclose = function(ev)
+      codes = { ev.code, ws.readyState, ws.bufferedAmount }
+    end
+    support.run_until(function()
+      return codes[1]
+    end)
+    assert.are.same({ 1000, 3, 0 }, codes)
+    for _, value in ipairs(codes) do
+      assert.are.equal(math.type and "integer" or nil, math.type and math.type(value))
+      assert.is_nil(tostring(value):find(".", 1, true))
+    end
+  end)
+
+  it("writes no globals", function()
+    local allowed = {}
+    for name in pairs(_G) do
+      allowed[name] = true
+    end
+    local server = support.serve_echo()
+    local ws = assert(support.connect(server.url))
+    ws:send "x"
+    assert.are.equal("x", (ws:receive(5)))
+    for name in pairs(_G) do
+      assert.is_true(allowed[name], name)
+    end
+  end)
+
+  it("reports errors of handlers to a hook (rows 267, 401)", function()
+    local ws = support.new(support.serve_echo().url)
+    local second
+    ws:addEventListener("open", function()
+      error "first"
+    end)
+    ws:addEventListener("open", function()
+      second = true
+    end)
+    support.run_until(function()
+      return second
+    end)
+    assert.are.equal(1, ws.readyState)
+    local reports = support.take_reports()
+    assert.are.equal(1, #reports)
+    assert.is_truthy(reports[1].err:find "first$")
+    assert.is_truthy(reports[1].traceback:find "attributes_spec.lua")
+  end)
+
+  it("takes its place in the hook back (row 401)", function()
+    raises("TypeError", function()
+      libws.onerror = 5
+    end)
+    local hook = function() end
+    libws.onerror = hook
+    assert.are.equal(hook, libws.onerror)
+  end)
+end)

@@ -1,1 +1,0 @@
-it("x", function() assert(require"libws") end)
