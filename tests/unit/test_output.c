@@ -282,6 +282,29 @@ static void borrowed_payload_that_stays_is_copied(void **state) {
   assert_int_equal(output.payload, 11);
 }
 
+static void all_borrowed_payload_that_stays_is_copied(void **state) {
+  (void)state;
+  static const uint8_t heads[] = {'a', 'b', 'c'};
+  for (size_t i = 0; i < 3; i++) {
+    assert_int_equal(ws__output_borrow(&output, &alloc.allocator,
+                                       (ws_slice){heads + i, 1},
+                                       (ws_slice){material + i, 1}),
+                     0);
+  }
+  consume(3); /* All of the first, and the head of the second. */
+  const uint8_t second = material[1], third = material[2];
+  assert_int_equal(ws__output_own(&output, &alloc.allocator), 0);
+  material[1] = material[2] = 0; /* It is ours again. */
+  uint8_t bytes[8];
+  assert_int_equal(show(bytes, 3), 3);
+  assert_int_equal(bytes[0], second);
+  assert_int_equal(bytes[1], 'c');
+  assert_int_equal(bytes[2], third);
+  material[1] = second;
+  material[2] = third;
+  ws__output_clear(&output, &alloc.allocator);
+}
+
 static void pointing_without_memory_changes_nothing(void **state) {
   (void)state;
   add("abc", 3, 3);
@@ -476,6 +499,7 @@ int main(void) {
       TEST(a_shared_frame_outlives_its_maker),
       TEST(borrowed_payload_that_leaves_is_never_copied),
       TEST(borrowed_payload_that_stays_is_copied),
+      TEST(all_borrowed_payload_that_stays_is_copied),
       TEST(pointing_without_memory_changes_nothing),
       TEST(owning_without_memory_clears_the_queue),
       TEST(what_leaves_early_is_counted_until_it_is_settled),

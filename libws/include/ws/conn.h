@@ -552,7 +552,8 @@ WS_API const uint8_t *ws_message_get_data(const ws_message *message,
                                           size_t *out_len);
 
 /* ws_conn_send() of a whole message that was made for many. A server queues its
- * frame without copying it, unless it is small; the deflated one if the
+ * frame without copying it, unless a small one fits behind what waits; the
+ * deflated one if the
  * connection has a window that is large enough, so what this connection
  * compresses after it starts with an empty window. A client sends a masked
  * copy. Returns as ws_conn_send(), and WS_ERR_INVALID_STATE inside a message

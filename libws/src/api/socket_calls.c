@@ -10,11 +10,11 @@ static_assert(WS_ADDRESS_SIZE == WS__ADDR_TEXT_SIZE, "any address fits");
 static_assert(WS_ERROR_SIZE == WS__DETAIL_SIZE, "any detail fits");
 
 /* From this many bytes on a message that was just read is sent from where it
- * lies. */
-#define SHARE_MIN ((size_t)2 * 1024)
+ * lies, */
+#define BORROW_MIN ((size_t)4 * 1024)
 
-/* From this many bytes on a message is not copied when the system takes it. */
-#define BORROW_MIN ((size_t)32 * 1024)
+/* and any other is written at once, to copy only what the system leaves. */
+#define WRITE_MIN ((size_t)32 * 1024)
 
 /* When so much waits it is written before the turn is over. */
 #define FLUSH_MIN ((size_t)128 * 1024)
@@ -57,14 +57,14 @@ static void make_room(ws_socket *socket, size_t len) {
 
 static int send_by_size(ws_socket *socket, ws_message_type type,
                         const void *data, size_t len, unsigned flags) {
-  if (socket->stage != WS__STAGE_FLOWING || len < SHARE_MIN) {
+  if (socket->stage != WS__STAGE_FLOWING || len < BORROW_MIN) {
     return ws_conn_send(&socket->conn, type, data, len, flags);
   }
   if (is_from_this_turn(socket, data)) {
     socket->has_borrowed = true;
     return ws__conn_send_borrowed(&socket->conn, type, data, len, flags);
   }
-  if (len >= BORROW_MIN && !socket->is_write_blocked) {
+  if (len >= WRITE_MIN && !socket->is_write_blocked) {
     return send_borrowed(socket, type, data, len, flags);
   }
   return ws_conn_send(&socket->conn, type, data, len, flags);

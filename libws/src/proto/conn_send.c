@@ -311,7 +311,7 @@ static const ws_slice *choose_frame(const ws_conn *conn,
 static int share_frame(ws_conn *conn, ws_message *message,
                        const ws_slice *frame) {
   if (!has_room(conn, frame->len)) return WS_ERR_SEND_QUEUE_FULL;
-  if (frame->len < POINT_MIN) {
+  if (frame->len < POINT_MIN && ws__output_fits(&conn->output, frame->len)) {
     return send_copy(conn, frame->data, frame->len, message->len);
   }
   note_output(conn);

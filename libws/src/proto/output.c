@@ -4,8 +4,10 @@
 #include <stdalign.h>
 #include <string.h>
 
-/* New chunks take this much with their head: several small frames fit one. */
-#define CHUNK_SIZE 4096
+/* What a new chunk takes at least, with its head. Most queues get one small
+ * frame and are empty again; where more come, several fit one chunk. */
+#define FIRST_SIZE 512
+#define NEXT_SIZE  4096
 
 /* -- Chunks ---------------------------------------------------------------- */
 
@@ -18,10 +20,11 @@ static size_t room_in(const ws__chunk *chunk) {
   return chunk->data == chunk->bytes ? chunk->cap - chunk->end : 0;
 }
 
-static ws__chunk *chunk_new(const ws_allocator *allocator, size_t len) {
+static ws__chunk *chunk_new(const ws_allocator *allocator, size_t len,
+                            size_t min_size) {
   if (len > SIZE_MAX - sizeof(ws__chunk)) return NULL;
   size_t size = sizeof(ws__chunk) + len;
-  if (size < CHUNK_SIZE) size = CHUNK_SIZE;
+  if (size < min_size) size = min_size;
 
   ws__chunk *chunk = ws__alloc(allocator, size);
   if (chunk == NULL) return NULL;
@@ -119,15 +122,25 @@ static void append(ws__output *output, const ws_allocator *allocator,
 
 /* -- Bytes in -------------------------------------------------------------- */
 
-uint8_t *ws__output_reserve(ws__output *output, const ws_allocator *allocator,
-                            size_t len) {
-  ws__chunk *chunk = output->last;
-  if (chunk == NULL || len > room_in(chunk)) {
-    chunk = chunk_new(allocator, len);
+bool ws__output_fits(const ws__output *output, size_t len) {
+  return output->last != NULL && len <= room_in(output->last);
+}
+
+/* ws__output_reserve(), by a chunk of at least `min_size` if one is needed. */
+static uint8_t *reserve(ws__output *output, const ws_allocator *allocator,
+                        size_t len, size_t min_size) {
+  if (!ws__output_fits(output, len)) {
+    ws__chunk *chunk = chunk_new(allocator, len, min_size);
     if (chunk == NULL) return NULL;
     append(output, allocator, chunk);
   }
-  return chunk->bytes + chunk->end;
+  return output->last->bytes + output->last->end;
+}
+
+uint8_t *ws__output_reserve(ws__output *output, const ws_allocator *allocator,
+                            size_t len) {
+  return reserve(output, allocator, len,
+                 output->len == 0 ? FIRST_SIZE : NEXT_SIZE);
 }
 
 void ws__output_commit(ws__output *output, size_t len, uint64_t payload) {
@@ -161,7 +174,7 @@ int ws__output_borrow(ws__output *output, const ws_allocator *allocator,
   ws__chunk *chunk =
       pointer_new(allocator, WS__CHUNK_BORROWED, payload, payload.len);
   if (chunk == NULL) return WS_ERR_NO_MEMORY;
-  uint8_t *place = ws__output_reserve(output, allocator, head.len);
+  uint8_t *place = reserve(output, allocator, head.len, 0);
   if (place == NULL) {
     chunk_free(allocator, chunk);
     return WS_ERR_NO_MEMORY;
@@ -172,23 +185,32 @@ int ws__output_borrow(ws__output *output, const ws_allocator *allocator,
   return 0;
 }
 
-int ws__output_own(ws__output *output, const ws_allocator *allocator) {
-  ws__chunk *chunk = output->last;
-  if (chunk == NULL || chunk->kind != WS__CHUNK_BORROWED) return 0;
+/* Copies what waits in a borrowed chunk. */
+static int own(const ws_allocator *allocator, ws__chunk *chunk) {
   const size_t waiting = waiting_in(chunk);
-  if (waiting == 0) return 0;
-
   uint8_t *copy = ws__alloc(allocator, waiting);
-  if (copy == NULL) {
-    ws__output_clear(output, allocator);
-    return WS_ERR_NO_MEMORY;
-  }
+  if (copy == NULL) return WS_ERR_NO_MEMORY;
   memcpy(copy, chunk->data + chunk->start, waiting);
   chunk->kind = WS__CHUNK_COPIED;
   chunk->owner.copy = copy;
   chunk->data = copy;
   chunk->start = 0;
   chunk->end = chunk->cap = waiting;
+  return 0;
+}
+
+int ws__output_own(ws__output *output, const ws_allocator *allocator) {
+  ws__chunk *chunk = output->last;
+  if (chunk == NULL) return 0;
+  do {
+    chunk = chunk->next;
+    const bool is_due =
+        chunk->kind == WS__CHUNK_BORROWED && waiting_in(chunk) > 0;
+    if (is_due && own(allocator, chunk) != 0) {
+      ws__output_clear(output, allocator);
+      return WS_ERR_NO_MEMORY;
+    }
+  } while (chunk != output->last);
   return 0;
 }
 
@@ -302,7 +324,7 @@ int ws__output_lend(ws__output *output, uint8_t *buffer, size_t len) {
 static int copy_loan(ws__output *output, const ws_allocator *allocator,
                      ws__chunk *loan) {
   const size_t waiting = waiting_in(loan);
-  ws__chunk *copy = chunk_new(allocator, waiting);
+  ws__chunk *copy = chunk_new(allocator, waiting, NEXT_SIZE);
   if (copy == NULL) return WS_ERR_NO_MEMORY;
   memcpy(copy->bytes, loan->data + loan->start, waiting);
   copy->end = waiting;

@@ -21,7 +21,7 @@ typedef enum ws__chunk_kind {
   WS__CHUNK_OWN,      /* Behind it. */
   WS__CHUNK_LENT,     /* Behind it, in the caller's buffer. First chunk only. */
   WS__CHUNK_SHARED,   /* In `message`. */
-  WS__CHUNK_BORROWED, /* At the caller, for the moment. Last chunk only. */
+  WS__CHUNK_BORROWED, /* At the caller, for the moment. */
   WS__CHUNK_COPIED    /* In `copy`; they were borrowed. */
 } ws__chunk_kind;
 
@@ -66,10 +66,13 @@ int ws__output_share(ws__output *output, const ws_allocator *allocator,
                      ws_message *message, ws_slice frame);
 
 /* Adds a frame: a copy of its head, and its payload where it lies. That must
- * stay there until ws__output_own() has been called, before anything else is
- * added. Returns 0 or WS_ERR_NO_MEMORY. */
+ * stay there until ws__output_own() has been called. Returns 0 or
+ * WS_ERR_NO_MEMORY. */
 int ws__output_borrow(ws__output *output, const ws_allocator *allocator,
                       ws_slice head, ws_slice payload);
+
+/* Whether `len` more bytes need no memory. */
+bool ws__output_fits(const ws__output *output, size_t len);
 
 /* Copies what still waits of borrowed payload. Returns 0 or WS_ERR_NO_MEMORY,
  * and then the queue has been cleared. */
