@@ -465,6 +465,45 @@ static void a_streamed_message_comes_in_pieces(void **state) {
   assert_true(n->alloc.peak - held <= (size_t)64 * 1024);
 }
 
+/* -- Echoes ---------------------------------------------------------------- */
+
+enum {
+  ECHO = 8192,
+  ECHOES = 800 /* More than the system keeps. */
+};
+
+static void echo(net *n, net_end *end, const ws_event *event) {
+  (void)n;
+  if (event->type != WS_EVENT_MESSAGE) return;
+  assert_int_equal(ws_socket_send(end->socket, event->u.message.type,
+                                  event->u.message.data, event->u.message.len,
+                                  0),
+                   0);
+}
+
+/* What is sent on from where it was read must outlive that place when the
+ * system takes no more. */
+static void an_echo_is_right_though_its_reader_is_late(void **state) {
+  net *n = *state;
+  net_end *end;
+  raw *peer;
+  raw_open(n, NULL, NULL, &end, &peer);
+  n->on_event = echo;
+  static uint8_t payload[ECHO];
+  for (unsigned i = 0; i < ECHOES; i++) {
+    memset(payload, (int)(i % 251), sizeof(payload));
+    raw_frame(peer, 0x82, payload, sizeof(payload));
+  }
+  NET_UNTIL(n, stats_of(end).messages_received == ECHOES);
+  assert_true(amount(end) > 0);
+  for (unsigned i = 0; i < ECHOES; i++) {
+    memset(payload, (int)(i % 251), sizeof(payload));
+    const raw_view frame = raw_read_frame(peer);
+    assert_int_equal(frame.len, ECHO);
+    assert_memory_equal(frame.payload, payload, ECHO);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       BOTH_ROLES(the_amount_counts_payload_until_it_has_left),
@@ -487,6 +526,7 @@ int main(void) {
       BOTH_ROLES(a_paused_socket_can_be_terminated),
       CASE(pausing_a_socket_that_is_not_open_does_not_stop_it),
       BOTH_ROLES(a_streamed_message_comes_in_pieces),
+      BOTH_ROLES(an_echo_is_right_though_its_reader_is_late),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
