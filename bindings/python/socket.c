@@ -350,6 +350,16 @@ static int init_with(core_state *state, core_socket *self, PyObject *url,
   return result;
 }
 
+/* What cannot be a C string is no token either. */
+static int get_protocols(core_state *state, PyObject *protocols,
+                         core_strings *out) {
+  if (core_strings_get(protocols, "protocols", out) == 0) return 0;
+  if (PyErr_ExceptionMatches(PyExc_ValueError)) {
+    PyErr_SetString(state->syntax_error, "a subprotocol is not a token");
+  }
+  return -1;
+}
+
 static int socket_init(PyObject *op, PyObject *args, PyObject *kwargs) {
   core_socket *self = (core_socket *)op;
   PyObject *url;
@@ -365,15 +375,15 @@ static int socket_init(PyObject *op, PyObject *args, PyObject *kwargs) {
   opening o = {.tls = NULL};
   ws_socket_options_init(&o.is);
   core_conn_options_init(&o.conn);
-  int result = core_strings_get(protocols, "protocols", &o.protocols);
+  core_state *state = core_state_of(Py_TYPE(op));
+  int result = get_protocols(state, protocols, &o.protocols);
   if (result == 0) {
     result = core_options_set(options, client_options, &o, &o.conn);
   }
   if (result == 0) {
     result = core_options_set(kwargs, client_options, &o, &o.conn);
   }
-  if (result == 0)
-    result = init_with(core_state_of(Py_TYPE(op)), self, url, &o);
+  if (result == 0) result = init_with(state, self, url, &o);
   release_opening(&o);
   return result;
 }

@@ -235,8 +235,11 @@ class Response:
     @property
     def body(self) -> bytes: ...
 
-# A request that a server got. Its strings are decoded as Latin-1.
+# A request that a server got. Its strings are decoded as Latin-1. Hooks may keep
+# what they found out in attributes of their own; onconnection gets the same
+# object.
 class Request:
+    __dict__: dict[str, Any]
     @property
     def method(self) -> str: ...
     # As it came, "/chat?room=1", and the part before the "?".
@@ -505,8 +508,8 @@ class WebSocket(EventTarget):
     # item. When the socket has ended and the queue is empty they raise
     # _closed_error(); _anext() raises StopAsyncIteration if that is a
     # ConnectionClosedOK. Cancelling loses nothing.
-    def _recv(self) -> Awaitable[Any]: ...
-    def _anext(self) -> Awaitable[Any]: ...
+    def _recv(self) -> Coroutine[Any, Any, Any]: ...
+    def _anext(self) -> Coroutine[Any, Any, Any]: ...
     # Called once, without arguments, by the dispatcher: `_waiter` when the queue
     # is not empty any more or the socket has ended; `_drain_waiter` when the send
     # queue has room again or the socket has ended. Keep the socket alive.
