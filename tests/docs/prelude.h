@@ -11,7 +11,7 @@
 #include <ws/ws.h>
 
 /* The parameters of the function that statements are put into. */
-#define SNIPPET_PARAMETERS                                                     \
-  ws_loop *loop, ws_socket *socket, ws_server *server, const ws_event *event,  \
-      ws_conn *conn, ws_handlers handlers, ws_error error, const char *url,    \
+#define SNIPPET_PARAMETERS                                                    \
+  ws_loop *loop, ws_socket *socket, ws_server *server, const ws_event *event, \
+      ws_conn *conn, ws_handlers handlers, ws_error error, const char *url,   \
       const char *text, const void *data, size_t len
