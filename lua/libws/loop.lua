@@ -113,12 +113,13 @@ function Loop:suspend(place, key, timeout)
     errors.raise("InvalidStateError", "another coroutine is waiting for the same already")
   end
   local waiter = { co = current(), is_awake = false, is_late = false }
-  place[key] = waiter
-  local timer = timeout
-    and self:set_timer(timeout, function()
+  if timeout then
+    waiter.timer = self:set_timer(timeout, function()
       waiter.is_late = true
       self:wake(place, key)
     end)
+  end
+  place[key] = waiter
   if not waiter.co then
     self:run_until_awake(place, key, waiter)
   elseif is_hosts(self, waiter.co) then
@@ -126,19 +127,25 @@ function Loop:suspend(place, key, timeout)
   else
     yield(IS_PARKED)
   end
-  if timer then
-    self:clear_timer(timer)
-  end
   return not waiter.is_late
 end
 
-function Loop:run_until_awake(place, key, waiter)
+local function step_until_awake(loop, waiter)
   while not waiter.is_awake do
-    if not self.handle:is_alive() then
-      place[key] = nil
+    if not loop.handle:is_alive() then
       errors.raise("InvalidStateError", "nothing is left in the loop to wait for")
     end
-    self:step()
+    loop:step()
+  end
+end
+
+--- Outside of coroutines. An error, such as an interrupt of the user, ends the
+-- waiting.
+function Loop:run_until_awake(place, key, waiter)
+  local ok, err = pcall(step_until_awake, self, waiter)
+  if not ok then
+    self:wake(place, key)
+    error(err, 0)
   end
 end
 
@@ -150,6 +157,9 @@ function Loop:wake(place, key)
   end
   place[key] = nil
   waiter.is_awake = true
+  if waiter.timer then
+    self:clear_timer(waiter.timer)
+  end
   if not waiter.co then
     return
   elseif is_hosts(self, waiter.co) then
@@ -179,7 +189,7 @@ local function deliver(loop, me)
     end
   end
   e[PHASE] = 0
-  loop.event = nil
+  loop.event, loop.listeners = nil, nil
   return true
 end
 
@@ -339,8 +349,8 @@ function Loop:set_timer(seconds, fn)
     timer = {}
     timer.handle, timer.id = self.handle:timer()
   end
-  self.timers[timer.id] = fn
   timer.handle:set(seconds)
+  self.timers[timer.id] = fn
   self:started()
   return timer
 end

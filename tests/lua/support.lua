@@ -282,10 +282,14 @@ function support.open_raw(options)
   return ws, peer
 end
 
---- A raw client of a server of ours. `lines` are further header lines.
+--- A raw connection to a server of ours.
+function support.raw(server)
+  return new_peer(assert(socket.connect("127.0.0.1", server.port)))
+end
+
+--- A raw client that asks for a WebSocket. `lines` are further header lines.
 function support.raw_client(server, target, lines)
-  local sock = assert(socket.connect("127.0.0.1", server.port))
-  local peer = new_peer(sock)
+  local peer = support.raw(server)
   peer:write(table.concat({
     "GET " .. (target or "/") .. " HTTP/1.1",
     "Host: 127.0.0.1:" .. server.port,

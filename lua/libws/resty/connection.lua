@@ -1,0 +1,459 @@
+--- A connection in nginx: the engine of libws.codec, a cosocket, and the two light
+-- threads that carry bytes between them.
+--
+-- The keeper lives as long as the connection. It alone writes, and it keeps the
+-- deadlines; whoever changes the engine signals it, and may do so from any
+-- request of the worker, because that touches no cosocket. Its child, the
+-- reader, feeds the engine, pulls events and calls the handlers. While the
+-- reader is idle, that is, waits for input or must not read, the keeper pulls
+-- what time and writing have caused.
+--
+-- nginx remembers every light thread until its request ends, so none is made for
+-- events that come often.
+
+local codec = require "libws.codec"
+local ffi = require "ffi"
+local loop = require "libws.resty.loop"
+local semaphore = require "ngx.semaphore"
+local websocket = require "libws.websocket"
+
+ffi.cdef "extern volatile uintptr_t ngx_current_msec;"
+
+local C, running, status = ffi.C, coroutine.running, coroutine.status
+local spawn, kill, join = ngx.thread.spawn, ngx.thread.kill, ngx.thread.wait
+local on = websocket.on
+
+local READ_SIZE = 64 * 1024
+local DEFAULT_SEND_TIMEOUT = 30
+local CLOSED = 3
+
+-- The shortest wait that nginx knows, and the longest, in milliseconds.
+local MIN_WAIT, MAX_TIMEOUT = 0.001, loop.FOREVER * 1000
+
+local Connection = {}
+Connection.__index = Connection
+
+local connection = {}
+
+--- The worker's monotonic time in seconds. ngx.now() would jump with the clock.
+local function now()
+  return tonumber(C.ngx_current_msec) / 1000
+end
+connection.now = now
+
+--- What sock:settimeouts() takes for an option in seconds; false is "never".
+local function send_timeout(seconds)
+  if seconds == nil then
+    seconds = DEFAULT_SEND_TIMEOUT
+  end
+  return seconds and math.min(seconds * 1000, MAX_TIMEOUT) or MAX_TIMEOUT
+end
+
+--- Makes a connection. `engine` has been accepted or has its request ready;
+-- `sock` is connected, or else `dial(sock)` does that and returns true, or nil,
+-- message, code.
+function connection.new(engine, sock, options, dial)
+  sock:settimeouts(MAX_TIMEOUT, send_timeout(options.send_timeout), MAX_TIMEOUT)
+  return setmetatable({
+    engine = engine,
+    sock = sock,
+    dial = dial or false,
+    ws = false, -- Set by start().
+    -- Who is called when the connection is over.
+    on_end = false,
+    -- Why the cosocket failed: {code, message}.
+    failure = false,
+    is_over = false, -- The close event has been pulled.
+    -- The keeper.
+    wakeup = semaphore.new(),
+    is_waiting = false, -- For wakeup.
+    is_signalled = false,
+    alarm = 0, -- When it will look by itself.
+    helpers = {}, -- Its other children.
+    -- The light thread that reads; false when there shall be another.
+    reader = false,
+    is_idle = false,
+    is_paused = false,
+    is_stalled = false, -- Paused by us, while a handler waits.
+    resumed = semaphore.new(),
+    -- What was published inside a message that is sent in pieces.
+    is_in_message = false,
+    held = false,
+  }, Connection)
+end
+
+-- -- Signals -------------------------------------------------------------------
+
+--- The request was aborted, by ngx.exit() or an error, and its light threads are
+-- gone with it. Nobody will carry any more bytes.
+local function abandon(self)
+  self.engine:abort(false)
+  local function note(kind, ...)
+    if kind then
+      self:take_event(kind, ...)
+    end
+    return kind
+  end
+  repeat
+  until not note(self.engine:next())
+end
+
+--- Has the keeper look at what is to be written and when it is needed next.
+local function signal(self)
+  if self.is_signalled then
+    return
+  end
+  self.is_signalled = true
+  if not self.is_waiting then
+    return
+  end
+  -- ngx.semaphore counts a waiting thread as -1.
+  if self.wakeup:count() < 0 then
+    self.wakeup:post()
+  else
+    abandon(self)
+  end
+end
+
+local function wait_for_signal(self)
+  if not self.is_signalled then
+    self.alarm = self.engine:deadline() or math.huge
+    self.is_waiting = true
+    self.wakeup:wait(math.min(math.max(self.alarm - now(), MIN_WAIT), loop.FOREVER))
+    self.is_waiting = false
+  end
+  self.is_signalled = false
+end
+
+--- After the reader has pulled what there was: whether the keeper has something
+-- to do about it.
+local function is_keeper_needed(self)
+  local engine = self.engine
+  return engine:queued() > 0 or (engine:deadline() or math.huge) < self.alarm
+end
+
+-- -- Events --------------------------------------------------------------------
+
+-- By event type: take[type](self, values...) -> event, listeners.
+local take = {}
+
+for _, kind in ipairs { "message", "ping", "pong", "drain" } do
+  local handle = on[kind]
+  take[codec[kind:upper()]] = function(self, ...)
+    return handle(self.ws, ...)
+  end
+end
+
+take[codec.OPEN] = function(self, _, response)
+  return on.open(self.ws, response)
+end
+
+take[codec.ERROR] = function(self, code, message, side, ...)
+  local failure = side == "transport" and self.failure
+  if failure then
+    code, message = failure.code, failure.message
+  end
+  return on["error"](self.ws, code, message, side, ...)
+end
+
+take[codec.CLOSE] = function(self, ...)
+  self.is_over = true
+  if self.on_end then
+    self.on_end(self)
+  end
+  return on.close(self.ws, ...)
+end
+
+--- Returns an event for the application and its listeners, if there are any.
+function Connection:take_event(kind, ...)
+  return take[kind](self, ...)
+end
+
+--- Ends the connection because its cosocket failed.
+local function fail(self, code, message)
+  self.failure = { code = code, message = message }
+  self.engine:abort(true)
+end
+
+-- -- The reader ----------------------------------------------------------------
+
+local function deliver(self, kind, ...)
+  if not kind then
+    return false
+  end
+  local e, listeners = take[kind](self, ...)
+  if e then
+    loop:dispatch(e, listeners)
+  end
+  return true
+end
+
+--- Pulls and dispatches until all input is used up, or another reader has taken
+-- over while a handler waited.
+local function pump(self, me)
+  local engine = self.engine
+  while self.reader == me and deliver(self, engine:next()) do
+  end
+  if self.is_stalled and self.reader == me then
+    self.is_stalled = false
+    engine:set_paused(self.is_paused)
+    return pump(self, me)
+  end
+end
+
+local function open_socket(self)
+  self.is_idle = true
+  local ok, message, code = self.dial(self.sock)
+  self.is_idle = false
+  self.dial = false
+  if not ok then
+    fail(self, code, message)
+  end
+end
+
+--- Waits for input and feeds it; or, paused, for resume().
+local function wait_for_input(self)
+  self.is_idle = true
+  if self.is_paused then
+    self.resumed:wait(loop.FOREVER)
+    self.is_idle = false
+    return
+  end
+  local data, problem = self.sock:receiveany(READ_SIZE)
+  self.is_idle = false
+  self.engine:tick(now())
+  if data then
+    self.engine:feed(data)
+  elseif problem == "closed" then
+    self.engine:eof()
+  elseif problem ~= "timeout" then
+    fail(self, "WS_ERR_TRANSPORT", problem)
+  end
+end
+
+local function read(self)
+  local me = running()
+  self.reader = me
+  if self.dial then
+    open_socket(self)
+  end
+  pump(self, me)
+  while self.reader == me and not self.is_over do
+    if is_keeper_needed(self) then
+      signal(self)
+    end
+    wait_for_input(self)
+    pump(self, me)
+  end
+  signal(self)
+end
+
+--- To be called before the running light thread waits for this connection: if it
+-- is the reader, in a handler, another one takes its place.
+function Connection:let_others_read()
+  local me = running()
+  if self.reader == me then
+    self.reader = false
+    table.insert(self.helpers, me)
+    signal(self)
+  end
+end
+
+-- -- The keeper ----------------------------------------------------------------
+
+local function write(self)
+  local engine, sock = self.engine, self.sock
+  local bytes = engine:output()
+  while bytes do
+    local sent, problem = sock:send(bytes)
+    if problem == "timeout" then
+      return fail(self, "WS_ERR_SEND_TIMEOUT", "the peer takes no data (send_timeout)")
+    elseif not sent then
+      return fail(self, "WS_ERR_TRANSPORT", problem)
+    end
+    bytes = engine:output()
+  end
+  if self.ws._drainer and engine:queued() <= self.ws._high_water then
+    loop:wake(self.ws, "_drainer")
+  end
+end
+
+--- Has nginx forget those that have ended.
+local function reap(self)
+  local helpers = self.helpers
+  for i = #helpers, 1, -1 do
+    if status(helpers[i]) == "zombie" then
+      join(table.remove(helpers, i))
+    end
+  end
+end
+
+local function deliver_aside(self, kind, ...)
+  if not kind then
+    return false
+  end
+  local e, listeners = take[kind](self, ...)
+  if e then
+    table.insert(self.helpers, (spawn(loop.dispatch, loop, e, listeners)))
+  end
+  return true
+end
+
+--- Pulls what no input has caused. When that is due while a handler of the reader
+-- waits, the input has to wait too, and so the peer is not blamed for us.
+local function pull(self)
+  local engine = self.engine
+  if not self.is_idle then
+    local deadline = engine:deadline()
+    if engine:ready_state() ~= CLOSED and not (deadline and deadline <= now()) then
+      return
+    end
+    self.is_stalled = true
+    engine:set_paused(true)
+  end
+  repeat
+  until not deliver_aside(self, engine:next())
+end
+
+--- Ends the transport. The socket of a request ends with the request.
+local function hang_up(self)
+  if self.is_idle then
+    kill(self.reader)
+  end
+  if self.sock.close then
+    self.sock:close()
+  end
+end
+
+local function keep(self)
+  repeat
+    wait_for_signal(self)
+    if not self.reader then
+      spawn(read, self)
+    end
+    self.engine:tick(now())
+    if not self.dial then
+      write(self)
+    end
+    pull(self)
+    reap(self)
+  until self.is_over
+  hang_up(self)
+end
+
+--- Begins to read and write for `ws`, but not before the running light thread has
+-- waited for something: it may set handlers first.
+function Connection:start(ws)
+  self.ws = ws
+  spawn(keep, self)
+  signal(self)
+end
+
+-- -- What WebSocket calls ------------------------------------------------------
+
+local function send_held(self)
+  local held = self.held
+  self.held = false
+  for _, message in ipairs(held) do
+    self.engine:send(message.data, message.binary, false, message.is_uncompressed)
+  end
+end
+
+function Connection:send(data, binary, is_fragment, is_uncompressed)
+  self.engine:send(data, binary, is_fragment, is_uncompressed)
+  self.is_in_message = is_fragment or false
+  if self.held and not is_fragment then
+    send_held(self)
+  end
+  signal(self)
+end
+
+--- Sends a message of somebody else, behind the message that is being sent in
+-- pieces.
+function Connection:publish(data, binary, is_uncompressed)
+  if self.is_in_message then
+    self.held = self.held or {}
+    table.insert(self.held, { data = data, binary = binary, is_uncompressed = is_uncompressed })
+  else
+    self:send(data, binary, false, is_uncompressed)
+  end
+end
+
+function Connection:ping(data)
+  self.engine:ping(data)
+  signal(self)
+end
+
+function Connection:pong(data)
+  self.engine:pong(data)
+  signal(self)
+end
+
+function Connection:close(code, reason)
+  self.engine:close(code, reason)
+  signal(self)
+end
+
+function Connection:close_with(code, reason)
+  self.engine:close_with(code, reason)
+  signal(self)
+end
+
+function Connection:terminate()
+  self.engine:abort(false)
+  signal(self)
+end
+
+function Connection:set_paused(is_paused)
+  is_paused = is_paused or false
+  if is_paused == self.is_paused then
+    return
+  end
+  self.is_paused = is_paused
+  if self.is_stalled then
+    return
+  end
+  self.engine:set_paused(is_paused)
+  if not is_paused and self.resumed:count() < 0 then
+    -- The reader is about to pull.
+    self.is_idle = false
+    self.resumed:post()
+  end
+end
+
+function Connection:set_streaming(is_streaming)
+  self.engine:set_streaming(is_streaming)
+end
+
+function Connection:ready_state()
+  return self.engine:ready_state()
+end
+
+function Connection:buffered_amount()
+  return self.engine:buffered_amount()
+end
+
+function Connection:queued()
+  return self.engine:queued()
+end
+
+function Connection:protocol()
+  return self.engine:protocol()
+end
+
+function Connection:extensions()
+  return self.engine:extensions()
+end
+
+function Connection:stats()
+  return self.engine:stats()
+end
+
+function Connection:peer_address()
+  return self.remote or ""
+end
+
+--- nginx does not tell.
+function Connection:tls_info() end
+
+return connection

@@ -1,0 +1,86 @@
+--- What libws.websocket wants of a loop, by the means of nginx: light threads wait
+-- on semaphores. It has no state; nginx's own loop does the work.
+--
+-- Handlers run in the light thread that reads their connection. One that waits,
+-- for a database say, holds up the next event of this connection and nothing
+-- else; one that waits for its connection has another thread go on reading.
+
+local errors = require "libws.errors"
+local event = require "libws.event"
+local semaphore = require "ngx.semaphore"
+local target = require "libws.target"
+
+local running = coroutine.running
+local spawn = ngx.thread.spawn
+local PHASE, IS_STOPPED, TARGET, TYPE = event.PHASE, event.IS_STOPPED, event.TARGET, event.TYPE
+
+-- The longest that nginx waits, in seconds: an int in milliseconds.
+local FOREVER = 2147483
+
+local loop = { FOREVER = FOREVER }
+
+-- Light threads keep their connection, and this its WebSocket: nothing has to be
+-- noted for the garbage collector's sake.
+local nothing = setmetatable({}, { __newindex = function() end })
+loop.roots, loop.sockets = nothing, nothing
+
+-- -- Waiting -------------------------------------------------------------------
+
+--- Has the running light thread wait until wake(ws, key). Returns false if
+-- `timeout` seconds went by before.
+function loop:suspend(ws, key, timeout)
+  if ws[key] then
+    errors.raise("InvalidStateError", "another light thread is waiting for the same already")
+  end
+  local gate = semaphore.new()
+  ws[key] = gate
+  ws._handle:let_others_read()
+  local is_awake, problem = gate:wait(timeout or FOREVER)
+  if ws[key] == gate then
+    ws[key] = nil
+  end
+  if problem and problem ~= "timeout" then
+    errors.raise("InvalidStateError", "cannot wait here: %s", problem)
+  end
+  return is_awake or not timeout
+end
+
+--- Wakes who waits there, if anybody does; whichever request of the worker it
+-- belongs to.
+function loop:wake(ws, key)
+  local gate = ws[key]
+  if gate then
+    ws[key] = nil
+    gate:post()
+  end
+end
+
+--- Calls fn() in a light thread of its own, soon or `seconds` later.
+function loop:timer(seconds, fn)
+  spawn(function()
+    ngx.sleep(seconds)
+    fn()
+  end)
+end
+
+-- -- Dispatching ---------------------------------------------------------------
+
+local function report(err)
+  errors.report(running(), err)
+end
+
+--- Calls the listeners of an event. One that raises does not harm the others.
+function loop:dispatch(e, listeners)
+  local lists = e[TARGET]._listeners
+  for _, listener in ipairs(listeners or {}) do
+    if e[IS_STOPPED] then
+      break
+    end
+    if not listener.is_removed then
+      xpcall(target.take(lists, e[TYPE], listener), report, e)
+    end
+  end
+  e[PHASE] = 0
+end
+
+return loop

@@ -1,0 +1,159 @@
+--- What an nginx worker knows of its connections: who subscribes to which topic,
+-- and that all have to go when the worker does. Nothing of it is seen by other
+-- workers.
+--
+-- All sets are weak. Of a request that is aborted nobody is told; its connections
+-- disappear with it.
+
+local errors = require "libws.errors"
+local options = require "libws.resty.options"
+local websocket = require "libws.websocket"
+
+local OPEN = 1
+local GOING_AWAY = 1001
+
+-- Seconds until the timer that waits for the worker's end is set again.
+local WATCH_TIME = 24 * 3600
+
+local worker = {}
+
+local function new_set()
+  return setmetatable({}, { __mode = "k" })
+end
+
+-- -- Topics --------------------------------------------------------------------
+
+-- By topic: the connections that subscribe to it.
+local topics = {}
+
+-- By connection: its topics.
+local subscriptions = new_set()
+
+local function check_topic(topic)
+  if type(topic) ~= "string" then
+    errors.raise("TypeError", "topic: string expected, got %s", type(topic))
+  end
+end
+
+local function subscribe(connection, topic)
+  check_topic(topic)
+  topics[topic] = topics[topic] or new_set()
+  topics[topic][connection] = true
+  subscriptions[connection] = subscriptions[connection] or {}
+  subscriptions[connection][topic] = true
+end
+
+local function unsubscribe(connection, topic)
+  check_topic(topic)
+  local members = topics[topic]
+  if not members then
+    return
+  end
+  members[connection] = nil
+  if subscriptions[connection] then
+    subscriptions[connection][topic] = nil
+  end
+  if next(members) == nil then
+    topics[topic] = nil
+  end
+end
+
+local function unsubscribe_all(connection)
+  for topic in pairs(subscriptions[connection] or {}) do
+    unsubscribe(connection, topic)
+  end
+  subscriptions[connection] = nil
+end
+
+-- -- The server ----------------------------------------------------------------
+
+--- The sockets that upgrade() has made, as what libws.serve() returns.
+local Server = {}
+Server.__index = Server
+Server.__name = "libws.Server"
+
+local server = setmetatable({
+  -- The sockets that are open.
+  clients = new_set(),
+}, Server)
+worker.server = server
+
+--- Sends to those of a set of connections that are open.
+local function send_to(members, data, o)
+  o = options.check(o, "options")
+  local except = o.except
+  if except ~= nil and not websocket.is(except) then
+    errors.raise("TypeError", "except: WebSocket expected, got %s", type(except))
+  end
+  for connection in pairs(members) do
+    if connection.ws ~= except and connection:ready_state() == OPEN then
+      connection:publish(data, o.binary, o.compress == false)
+    end
+  end
+end
+
+--- Sends to all subscribers of a topic in this worker. Options: binary, compress,
+-- except (a socket).
+function Server:publish(topic, data, o)
+  check_topic(topic)
+  send_to(topics[topic] or {}, data, o)
+end
+
+--- Sends to all open sockets of this worker.
+function Server:broadcast(data, o)
+  local members = {}
+  for ws in pairs(self.clients) do
+    members[ws._handle] = true
+  end
+  send_to(members, data, o)
+end
+
+-- -- The end of the worker -----------------------------------------------------
+
+local connections = new_set()
+local is_watched = false
+
+local watch
+
+--- nginx calls timers early, with `is_exiting`, when the worker is told to go.
+local function on_timer(is_exiting)
+  is_watched = false
+  if not is_exiting then
+    return next(connections) and watch()
+  end
+  for connection in pairs(connections) do
+    connection:close_with(GOING_AWAY)
+  end
+end
+
+function watch()
+  is_watched = ngx.timer.at(WATCH_TIME, on_timer) or false
+end
+
+-- -- Connections ---------------------------------------------------------------
+
+local function forget(connection)
+  connections[connection] = nil
+  server.clients[connection.ws] = nil
+  unsubscribe_all(connection)
+end
+
+--- Takes a client's connection in.
+function worker.add(connection)
+  connections[connection] = true
+  connection.on_end = forget
+  if ngx.worker.exiting() then
+    connection:close_with(GOING_AWAY)
+  elseif not is_watched then
+    watch()
+  end
+end
+
+--- Takes the connection of a server's socket in, which can subscribe to topics.
+function worker.add_client(connection, ws)
+  server.clients[ws] = true
+  connection.subscribe, connection.unsubscribe = subscribe, unsubscribe
+  worker.add(connection)
+end
+
+return worker

@@ -1,0 +1,137 @@
+-- libws.codec: the protocol without I/O.
+local codec = require "libws.codec"
+local support = require "support"
+local raises = support.raises
+
+describe("the codec", function()
+  --- A client and a server that talk in memory; `cut` is how many bytes go at
+  -- once.
+  local function new_pair(options, cut)
+    local client = codec.conn("client", 0, options)
+    local server = codec.conn("server", 0, options)
+    local events = { client = {}, server = {} }
+    client:connect("ws://h/chat", { "a", "b" }, { ["X-A"] = "1" }, "http://h")
+
+    local function pull(conn, name)
+      while true do
+        local event = { conn:next() }
+        if event[1] == nil then
+          return
+        end
+        if event[1] == codec.REQUEST then
+          conn:accept(event[2].protocols[2])
+        end
+        table.insert(events[name], event)
+      end
+    end
+
+    local function move(from, to, name)
+      local output = from:output()
+      if not output then
+        return false
+      end
+      for i = 1, #output, cut or #output do
+        to:feed(output:sub(i, cut and i + cut - 1 or nil))
+        pull(to, name)
+      end
+      return true
+    end
+
+    local function talk()
+      local is_moving
+      repeat
+        local a = move(client, server, "server")
+        local b = move(server, client, "client")
+        is_moving = a or b
+      until not is_moving
+      pull(client, "client")
+      pull(server, "server")
+    end
+    talk()
+    return client, server, events, talk
+  end
+
+  it("shakes hands", function()
+    local client, server, events = new_pair()
+    assert.are.same({ 1, 1, "b", "b" }, {
+      client:ready_state(),
+      server:ready_state(),
+      client:protocol(),
+      server:protocol(),
+    })
+    local request = events.server[1][2]
+    assert.are.same({ "GET", "/chat", true }, { request.method, request.target, request.is_upgrade })
+    assert.are.equal(101, events.client[1][3].status)
+  end)
+
+  it("carries messages, however they are cut", function()
+    for _, cut in ipairs { 0, 1, 7 } do
+      for _, compression in ipairs { true, false } do
+        local client, server, events, talk = new_pair({ compression = compression }, cut > 0 and cut or nil)
+        client:send("hello", false)
+        client:send(("x"):rep(5000), true)
+        server:send("back", false)
+        talk()
+        local first, second = events.server[3], events.server[4]
+        assert.are.same({ codec.MESSAGE, "hello", false }, first)
+        assert.are.same({ codec.MESSAGE, ("x"):rep(5000), true }, second)
+        assert.are.same({ codec.MESSAGE, "back", false }, events.client[2])
+      end
+    end
+  end)
+
+  it("closes", function()
+    local client, server, events, talk = new_pair()
+    client:close(3000, "x")
+    talk()
+    server:eof()
+    client:eof()
+    talk()
+    assert.are.same({ codec.CLOSE, 3000, "x", true }, events.client[2])
+    assert.are.same({ codec.CLOSE, 3000, "x", true }, events.server[3])
+    assert.are.equal(3, client:ready_state())
+  end)
+
+  it("keeps time", function()
+    local conn = codec.conn("server", 100, { handshake_timeout = 2 })
+    assert.are.equal(102, conn:deadline())
+    assert.is_nil((conn:next()))
+    conn:tick(102)
+    local event = { conn:next() }
+    assert.are.same({ codec.ERROR, "WS_ERR_HANDSHAKE_TIMEOUT" }, { event[1], event[2] })
+    assert.are.equal(codec.CLOSE, (conn:next()))
+  end)
+
+  it("says when it is used wrongly", function()
+    local conn = codec.conn("server", 0)
+    raises("InvalidStateError", conn.send, conn, "x")
+    raises("InvalidStateError", conn.accept, conn)
+    raises("TypeError", codec.conn, "server", "now")
+    raises("TypeError", codec.conn, "client", 0, { headers = {} })
+    assert.is_false((pcall(codec.conn, "other", 0)))
+    conn:feed "GET"
+    raises("InvalidStateError", conn.feed, conn, " / HTTP/1.1\r\n")
+    assert.is_nil((conn:next()))
+    conn:feed " "
+    conn:free()
+    conn:free()
+    raises("InvalidStateError", conn.feed, conn, "x")
+    assert.is_false((pcall(conn.feed, io.stdout, "x")))
+  end)
+
+  it("parses URLs", function()
+    local url = codec.url "HTTPS://u:p@Example.com:8443/a/../b?c"
+    assert.are.same({
+      href = "wss://u:p@example.com:8443/b?c",
+      origin = "wss://example.com:8443",
+      host = "example.com",
+      authority = "example.com:8443",
+      target = "/b?c",
+      authorization = "Basic dTpw",
+      port = 8443,
+      is_secure = true,
+    }, url)
+    raises("SyntaxError", codec.url, "ws://h/#f")
+    raises("TypeError", codec.url, 5)
+  end)
+end)
