@@ -454,6 +454,6 @@ function Connection:peer_address()
 end
 
 --- nginx does not tell.
-function Connection:tls_info() end
+function Connection.tls_info() end
 
 return connection

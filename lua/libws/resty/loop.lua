@@ -28,7 +28,7 @@ loop.roots, loop.sockets = nothing, nothing
 
 --- Has the running light thread wait until wake(ws, key). Returns false if
 -- `timeout` seconds went by before.
-function loop:suspend(ws, key, timeout)
+function loop.suspend(_, ws, key, timeout)
   if ws[key] then
     errors.raise("InvalidStateError", "another light thread is waiting for the same already")
   end
@@ -47,7 +47,7 @@ end
 
 --- Wakes who waits there, if anybody does; whichever request of the worker it
 -- belongs to.
-function loop:wake(ws, key)
+function loop.wake(_, ws, key)
   local gate = ws[key]
   if gate then
     ws[key] = nil
@@ -56,7 +56,7 @@ function loop:wake(ws, key)
 end
 
 --- Calls fn() in a light thread of its own, soon or `seconds` later.
-function loop:timer(seconds, fn)
+function loop.timer(_, seconds, fn)
   spawn(function()
     ngx.sleep(seconds)
     fn()
@@ -70,7 +70,7 @@ local function report(err)
 end
 
 --- Calls the listeners of an event. One that raises does not harm the others.
-function loop:dispatch(e, listeners)
+function loop.dispatch(_, e, listeners)
   local lists = e[TARGET]._listeners
   for _, listener in ipairs(listeners or {}) do
     if e[IS_STOPPED] then

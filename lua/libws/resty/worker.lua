@@ -23,11 +23,9 @@ end
 
 -- -- Topics --------------------------------------------------------------------
 
--- By topic: the connections that subscribe to it.
-local topics = {}
-
--- By connection: its topics.
-local subscriptions = new_set()
+-- By topic: the connections that subscribe to it. They alone keep the set, in
+-- connection.topics.
+local topics = setmetatable({}, { __mode = "v" })
 
 local function check_topic(topic)
   if type(topic) ~= "string" then
@@ -37,32 +35,19 @@ end
 
 local function subscribe(connection, topic)
   check_topic(topic)
-  topics[topic] = topics[topic] or new_set()
-  topics[topic][connection] = true
-  subscriptions[connection] = subscriptions[connection] or {}
-  subscriptions[connection][topic] = true
+  local members = topics[topic] or new_set()
+  topics[topic] = members
+  connection.topics[topic] = members
+  members[connection] = true
 end
 
 local function unsubscribe(connection, topic)
   check_topic(topic)
-  local members = topics[topic]
-  if not members then
-    return
+  local members = connection.topics[topic]
+  if members then
+    members[connection] = nil
+    connection.topics[topic] = nil
   end
-  members[connection] = nil
-  if subscriptions[connection] then
-    subscriptions[connection][topic] = nil
-  end
-  if next(members) == nil then
-    topics[topic] = nil
-  end
-end
-
-local function unsubscribe_all(connection)
-  for topic in pairs(subscriptions[connection] or {}) do
-    unsubscribe(connection, topic)
-  end
-  subscriptions[connection] = nil
 end
 
 -- -- The server ----------------------------------------------------------------
@@ -94,7 +79,7 @@ end
 
 --- Sends to all subscribers of a topic in this worker. Options: binary, compress,
 -- except (a socket).
-function Server:publish(topic, data, o)
+function Server.publish(_, topic, data, o)
   check_topic(topic)
   send_to(topics[topic] or {}, data, o)
 end
@@ -135,7 +120,9 @@ end
 local function forget(connection)
   connections[connection] = nil
   server.clients[connection.ws] = nil
-  unsubscribe_all(connection)
+  for topic in pairs(connection.topics or {}) do
+    unsubscribe(connection, topic)
+  end
 end
 
 --- Takes a client's connection in.
@@ -152,6 +139,7 @@ end
 --- Takes the connection of a server's socket in, which can subscribe to topics.
 function worker.add_client(connection, ws)
   server.clients[ws] = true
+  connection.topics = {}
   connection.subscribe, connection.unsubscribe = subscribe, unsubscribe
   worker.add(connection)
 end
