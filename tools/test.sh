@@ -11,10 +11,17 @@ then builds and runs all tests:
   - gcc, Release: all C tests, and the corpora of the fuzzers,
   - gcc and clang, Debug, address and undefined-behaviour sanitizers: the same
     tests,
-  - the installed package, used through pkg-config and CMake.
+  - the installed package, used through pkg-config and CMake,
+  - the installed command and library with real peers, plain and with
+    sanitizers (tests/peers); what they need from PyPI and npm goes to
+    build/peers,
+  - the Python package (tests/python), in an environment under build/python,
+  - the Lua rock on 5.1, 5.2, 5.3, 5.4 and LuaJIT (tests/lua), under build/lua.
 
   --quick  leaves out the C test programs labelled `slow`, which try every value
-           of something (slow_tests in tests/CMakeLists.txt); all else runs.
+           of something (slow_tests in tests/CMakeLists.txt), and the peers that
+           are large programs: Chromium, node, nginx, tinyproxy, microsocks;
+           all else runs.
 
 The last line is "N passed, N failed", where N counts single test cases. The exit
 status is 0 if nothing failed. The output of a failing test is shown; the full
@@ -26,9 +33,15 @@ set -u -o pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 ctest_options=()
+peers_options=()
+is_quick=
 while [ $# -gt 0 ]; do
   case $1 in
-  --quick) ctest_options+=(--label-exclude '^slow$') ;;
+  --quick)
+    is_quick=yes
+    ctest_options+=(--label-exclude '^slow$')
+    peers_options+=(--quick)
+    ;;
   --help | -h) usage; exit 0 ;;
   *) usage >&2; exit 2 ;;
   esac
@@ -48,6 +61,41 @@ has_sanitizers() {
     clang -fsanitize=address,undefined -x c -o /dev/null - 2>/dev/null
 }
 
+# The peers of tests/peers. Debian's servers are not on everybody's PATH.
+has_program() { PATH=$PATH:/usr/sbin command -v "$1" >/dev/null; }
+missing_peers() {
+  python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
+  [ -z "$is_quick" ] || return 0
+  has_program chromium || echo chromium
+  has_program microsocks || echo microsocks
+  has_program nginx || echo nginx
+  has_program node || echo nodejs
+  has_program npm || echo npm
+  has_program tinyproxy || echo tinyproxy
+}
+
+# What the bindings are built and tested with.
+has_python_headers() {
+  python3 -c 'import os, sysconfig as s; os.stat(s.get_path("include") + "/Python.h")' 2>/dev/null
+}
+missing_for_bindings() {
+  has_python_headers || echo python3-dev
+  has_program luarocks || echo luarocks
+  has_program busted || echo lua-busted
+  local version
+  for version in 5.1 5.2 5.3 5.4; do
+    has_program "lua$version" || echo "lua$version"
+    [ -e "/usr/include/lua$version/lua.h" ] || echo "liblua$version-dev"
+  done
+  has_program luajit || echo luajit2
+  [ -e /usr/include/luajit-2.1/lua.h ] || echo libluajit2-5.1-dev
+  # The host loops that the bridges join, and sockets for the tests.
+  local rock
+  for rock in lua-cqueues lua-luv lua-copas lua-socket; do
+    dpkg -s "$rock" >/dev/null 2>&1 || echo "$rock"
+  done
+}
+
 # Prints the Debian packages that are missing. The sanitizers' package has the
 # version of clang in its name, so it shows only once clang is there.
 missing_packages() {
@@ -64,6 +112,9 @@ missing_packages() {
   has_library zlib || echo zlib1g-dev
   has_library 'libssl >= 3.0' || echo libssl-dev
   has_library libidn2 || echo libidn2-dev
+  has_library libuv || echo libuv1-dev
+  missing_peers
+  missing_for_bindings
   if command -v clang >/dev/null && ! has_sanitizers; then
     echo "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
   fi
@@ -202,6 +253,65 @@ package() {
   c_tests package-cmake tests/package -DCMAKE_PREFIX_PATH="$out/prefix"
 }
 
+# Reads the results of pytest and prints "PASSED FAILED".
+count_pytest_cases() {
+  python3 - "$1" <<'END'
+import sys
+import xml.etree.ElementTree as tree
+suite = tree.parse(sys.argv[1]).getroot().find("testsuite")
+count = {name: int(suite.get(name)) for name in ("tests", "failures", "errors", "skipped")}
+failed = count["failures"] + count["errors"]
+print(count["tests"] - count["skipped"] - failed, failed)
+END
+}
+
+# peer_tests NAME BUILD OPTION... - installs what c_tests built in build/test/BUILD
+# and runs tests/peers with it.
+peer_tests() {
+  local name=$1 build=$2 counts results=build/peers/results.xml status=0
+  shift 2
+  rm -f "$results"
+  run "$name-install" 60 cmake --install "$out/$build" --prefix "$out/prefix-$name" &&
+    run "$name" 900 tests/peers/run.sh --prefix "$out/prefix-$name" "$@" \
+      ${peers_options[@]+"${peers_options[@]}"} || status=1
+  read -r -a counts <<<"$( [ -f "$results" ] && count_pytest_cases "$results" || echo 0 0)"
+  [ $status -eq 0 ] || [ "${counts[1]}" -gt 0 ] || counts[1]=1
+  passed=$((passed + counts[0]))
+  failed=$((failed + counts[1]))
+  echo "${counts[0]} passed, ${counts[1]} failed in $name"
+  grep -E '^(SKIPPED|measured:)' "$out/$name.log"
+}
+
+peers() { CC=gcc peer_tests peers gcc-release; }
+
+peers_sanitizers() {
+  CC=gcc peer_tests peers-sanitizers gcc-sanitizers --sanitize address,undefined
+}
+
+# Counts by the results of pytest.
+python_binding() {
+  local counts results=build/python/results.xml status=0
+  rm -f "$results"
+  run python 900 tests/python/run.sh ${peers_options[@]+"${peers_options[@]}"} || status=1
+  read -r -a counts <<<"$( [ -f "$results" ] && count_pytest_cases "$results" || echo 0 0)"
+  [ $status -eq 0 ] || [ "${counts[1]}" -gt 0 ] || counts[1]=1
+  passed=$((passed + counts[0]))
+  failed=$((failed + counts[1]))
+  echo "${counts[0]} passed, ${counts[1]} failed in python"
+}
+
+# Counts by the lines of TAP, of all five Luas.
+lua_binding() {
+  local ok not_ok status=0
+  run lua 1200 tests/lua/run.sh || status=1
+  ok=$(grep -c '^ok ' "$out/lua.log")
+  not_ok=$(grep -c '^not ok ' "$out/lua.log")
+  [ $status -eq 0 ] || [ "$not_ok" -gt 0 ] || not_ok=1
+  passed=$((passed + ok))
+  failed=$((failed + not_ok))
+  echo "$ok passed, $not_ok failed in lua"
+}
+
 main() {
   mkdir -p "$out"
   # Two runs in one folder would trip over each other.
@@ -209,7 +319,8 @@ main() {
   flock -w 3600 9 || give_up "Another run holds $out/lock."
 
   install_missing
-  for step in lint gcc_release gcc_sanitizers clang_sanitizers package; do
+  for step in lint gcc_release gcc_sanitizers clang_sanitizers package peers \
+    peers_sanitizers python_binding lua_binding; do
     echo "== $step"
     "$step"
   done
