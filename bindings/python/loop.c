@@ -322,10 +322,11 @@ uint64_t core_loop_now(const core_loop *self) {
 
 /* -- Timers ---------------------------------------------------------------- */
 
+/* It has a handle, and the loop keeps it alive, while it is set. */
 typedef struct core_timer {
   PyObject_HEAD core_root root;
   core_loop *loop;
-  ws_timer *handle; /* NULL when the loop has ended. */
+  ws_timer *handle;
   PyObject *callback;
 } core_timer;
 
@@ -344,20 +345,26 @@ static int set_timer(core_timer *self, PyObject *delay) {
       core_loop_check(self->loop) < 0) {
     return -1;
   }
-  if (self->handle == NULL) {
-    const int err = ws_timer_new(self->loop->handle, delay_ms, timer_task, self,
-                                 &self->handle);
-    if (err != 0) return core_raise(self->loop->state, err, NULL);
-  } else {
+  if (self->handle != NULL) {
     ws_timer_set(self->handle, delay_ms);
+    return 0;
   }
+  const int err = ws_timer_new(self->loop->handle, delay_ms, timer_task, self,
+                               &self->handle);
+  if (err != 0) return core_raise(self->loop->state, err, NULL);
   core_loop_keep(self->loop, &self->root);
   return 0;
 }
 
+static void unset_timer(core_timer *self) {
+  ws_timer_free(self->handle);
+  self->handle = NULL;
+  core_loop_let_go(&self->root);
+}
+
 static int ring(core_loop *loop, core_timer *self) {
   Py_INCREF(self);
-  core_loop_let_go(&self->root);
+  unset_timer(self);
   PyObject *result = PyObject_CallNoArgs(self->callback);
   const int status = result != NULL ? 0
                                     : core_host_report(loop->state, loop->host,
@@ -377,10 +384,7 @@ static PyObject *timer_cancel(PyObject *op, PyObject *unused) {
   core_timer *self = (core_timer *)op;
   if (self->handle != NULL) {
     if (core_loop_check(self->loop) < 0) return NULL;
-    ws_timer_set(self->handle, WS_NO_DEADLINE);
-    Py_INCREF(op);
-    core_loop_let_go(&self->root);
-    Py_DECREF(op);
+    unset_timer(self); /* The caller has a reference. */
   }
   Py_RETURN_NONE;
 }
@@ -398,17 +402,10 @@ static int timer_clear(PyObject *op) {
   return 0;
 }
 
-/* Not rooted any more, so it does not ring. If the loop is away, the handle
- * ends with the loop. */
 static void timer_dealloc(PyObject *op) {
-  core_timer *self = (core_timer *)op;
   PyObject_GC_UnTrack(op);
-  if (self->handle != NULL && self->loop->handle != NULL &&
-      !core_loop_is_away(self->loop)) {
-    ws_timer_free(self->handle);
-  }
   (void)timer_clear(op);
-  Py_XDECREF(self->loop);
+  Py_XDECREF(((core_timer *)op)->loop);
   core_free(op);
 }
 
