@@ -1,0 +1,294 @@
+"""What a connection is to its user, whether calls block or are awaited.
+
+It stands on a socket in queue mode: libws.WebSocket, or the engine over a
+transport of Python's (_engine.py). Nothing here waits; what has to, is left to
+libws.asyncio and libws.sync.
+"""
+
+from __future__ import annotations
+
+import codecs
+import enum
+import os
+import time
+from collections.abc import AsyncIterable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+from ._core import WebSocket
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from ._core import Request, Response, SocketStats, TLSInfo
+    from ._engine import EngineSocket
+
+    Data: TypeAlias = str | bytes
+    Message: TypeAlias = str | Buffer
+    # Data, whether it is text, whether it is the first and the last piece.
+    Piece: TypeAlias = tuple[bytes, bool, bool, bool]
+
+Waiter = TypeVar("Waiter")
+
+# How much is queued at most, besides the number of messages.
+MAX_QUEUE_BYTES = 1024 * 1024
+
+# What tells one ping from another.
+PING_BYTES = 4
+
+
+class State(enum.IntEnum):
+    """The states of a connection, as in a browser."""
+
+    CONNECTING = WebSocket.CONNECTING
+    OPEN = WebSocket.OPEN
+    CLOSING = WebSocket.CLOSING
+    CLOSED = WebSocket.CLOSED
+
+
+class Pieces:
+    """Messages that come in pieces, after recv_streaming() was called once.
+
+    Messages that were queued before come whole, which is taken as one piece.
+    Whoever stops in the middle of a message leaves the rest to be passed over.
+    """
+
+    def __init__(self) -> None:
+        self._is_wanted = False
+        self._taken: list[bytes] = []  # By a recv() that has not come to the end.
+        self._decoder: codecs.IncrementalDecoder | None = None
+
+    def join(self, item: Data | Piece) -> Data | None:
+        """Takes a piece; returns the message that is complete now."""
+        if not isinstance(item, tuple):
+            return item
+        data, is_text, is_first, is_last = item
+        if not self._wants(is_first):
+            return None
+        self._taken.append(data)
+        if not is_last:
+            return None
+        whole = b"".join(self._taken)
+        self.skip()
+        return whole.decode() if is_text else whole
+
+    def split(self, item: Data | Piece, decode: bool | None) -> tuple[Data, bool]:
+        """Takes a piece; returns what to hand on and whether the message ends."""
+        if not isinstance(item, tuple):
+            return decoded(item, decode), True
+        data, is_text, is_first, is_last = item
+        if not self._wants(is_first):
+            return b"", False
+        data = b"".join([*self._taken, data])
+        self._taken.clear()
+        piece: Data = data
+        if is_text if decode is None else decode:
+            # A character may be cut in two.
+            if self._decoder is None:
+                self._decoder = codecs.getincrementaldecoder("utf-8")()
+            piece = self._decoder.decode(data, is_last)
+        if is_last:
+            self.skip()
+        return piece, is_last
+
+    def skip(self) -> None:
+        """Passes over what is left of the message."""
+        self._is_wanted = False
+        self._taken.clear()
+        self._decoder = None
+
+    def _wants(self, is_first: bool) -> bool:
+        if is_first:
+            self.skip()
+            self._is_wanted = True
+        return self._is_wanted
+
+
+def decoded(data: Data, decode: bool | None) -> Data:
+    """The data of a message as str (True), bytes (False), or as it came."""
+    if decode is True and isinstance(data, bytes):
+        return data.decode()
+    if decode is False and isinstance(data, str):
+        return data.encode()
+    return data
+
+
+def is_message(data: object) -> bool:
+    """Whether data is one message; otherwise it is an iterable of pieces."""
+    if isinstance(data, (str, bytes, bytearray, memoryview)):
+        return True
+    if isinstance(data, Mapping):
+        raise TypeError("a mapping cannot be sent; did you mean json.dumps()?")
+    if not isinstance(data, (Iterable, AsyncIterable)):
+        return True  # An array, or what the socket will refuse.
+    try:
+        memoryview(data).release()  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return True  # An array that is iterable, but means its bytes.
+
+
+def as_bytes(data: Message) -> bytes:
+    """A copy of data."""
+    return data.encode() if isinstance(data, str) else memoryview(data).tobytes()
+
+
+def is_binary(text: bool | None) -> bool | None:
+    """The argument `text` of send() as sockets have it."""
+    return None if text is None else not text
+
+
+def address_of(text: str) -> tuple[str, int] | str:
+    """An address as in the socket module, of "1.2.3.4:80" or "[::1]:80"."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal():
+        return text.removeprefix("unix:")
+    return host.strip("[]"), int(port)
+
+
+class BaseConnection(Generic[Waiter]):
+    """The common part of the connections of libws.asyncio and libws.sync."""
+
+    _socket: WebSocket | EngineSocket
+    _max_queue: int | None
+
+    request: Request | None = None
+    """What a client has asked its server; None for a client."""
+
+    def __init__(self) -> None:
+        self._pieces: Pieces | None = None
+        self._pings: dict[bytes, tuple[float, Waiter]] = {}
+
+    def _attach(self, socket: WebSocket | EngineSocket, max_queue: int | None) -> None:
+        """Begins to receive from a socket that is open or about to be."""
+        self._socket = socket
+        self._max_queue = max_queue
+        socket._start_queue(max_queue, MAX_QUEUE_BYTES)
+
+    # -- What is known ------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """Where the connection is between CONNECTING and CLOSED."""
+        return State(self._socket.readyState)
+
+    @property
+    def subprotocol(self) -> str | None:
+        """What both sides have agreed upon, or None."""
+        return self._socket.protocol or None
+
+    @property
+    def extensions(self) -> str:
+        """What both sides have agreed upon, such as permessage-deflate."""
+        return self._socket.extensions
+
+    @property
+    def response(self) -> Response | None:
+        """What the server has answered a client; None for a server."""
+        return self._socket.response
+
+    @property
+    def url(self) -> str:
+        """The URL of the connection."""
+        return self._socket.url
+
+    @property
+    def remote_address(self) -> tuple[str, int] | str:
+        """Host and port of the peer; the path of a Unix socket."""
+        return address_of(self._socket.remoteAddress)
+
+    @property
+    def close_code(self) -> int | None:
+        """The code of the end: 1006 without a Close frame; None before it."""
+        info = self._socket._close_info
+        return None if info is None else info[0]
+
+    @property
+    def close_reason(self) -> str | None:
+        """The reason that goes with `close_code`."""
+        info = self._socket._close_info
+        return None if info is None else info[1]
+
+    @property
+    def latency(self) -> float:
+        """Seconds from the last ping to its pong; 0 as long as there is none."""
+        return self._socket.stats()["rtt"] or 0.0
+
+    @property
+    def buffered_amount(self) -> int:
+        """Bytes of messages that wait to be written."""
+        return self._socket.bufferedAmount
+
+    def stats(self) -> SocketStats:
+        """Returns the account of the connection: bytes, messages, memory."""
+        return self._socket.stats()
+
+    def tls_info(self) -> TLSInfo | None:
+        """Returns version, cipher and names of TLS; None without it."""
+        return self._socket.tlsInfo()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.state.name} {self.url}>"
+
+    # -- What needs no waiting ----------------------------------------------
+
+    def abort(self) -> None:
+        """Ends the connection at once, without a Close frame."""
+        self._socket.terminate()
+
+    def pong(self, data: Message = b"") -> None:
+        """Sends a pong that nobody has asked for."""
+        self._socket.pong(data)
+
+    def subscribe(self, topic: str) -> None:
+        """Receives what is published to a topic of the server."""
+        self._socket.subscribe(topic)
+
+    def unsubscribe(self, topic: str) -> None:
+        """Takes subscribe() back."""
+        self._socket.unsubscribe(topic)
+
+    def publish(self, topic: str, message: Message) -> None:
+        """Sends to all other connections that subscribe to a topic."""
+        self._socket.publish(topic, message)
+
+    # -- For those who wait -------------------------------------------------
+
+    def _start_pieces(self) -> Pieces:
+        """From the next message on, messages come in pieces."""
+        if self._pieces is None:
+            self._pieces = Pieces()
+            self._socket._start_queue(self._max_queue, MAX_QUEUE_BYTES, True)
+        return self._pieces
+
+    def _send_ping(self, data: Message | None, waiter: Waiter) -> None:
+        if self._socket.readyState != WebSocket.OPEN:
+            raise self._socket._closed_error()
+        payload = self._fresh_payload() if data is None else as_bytes(data)
+        if payload in self._pings:
+            raise ValueError("a ping with the same data is on its way")
+        self._socket.onpong = self._on_pong
+        self._socket.ping(payload)
+        self._pings[payload] = (time.monotonic(), waiter)
+
+    def _fresh_payload(self) -> bytes:
+        while True:
+            payload = os.urandom(PING_BYTES)
+            if payload not in self._pings:
+                return payload
+
+    def _on_pong(self, event: Any) -> None:
+        """RFC 6455 5.5.3: "If an endpoint receives a Ping frame and has not yet
+        sent Pong frame(s) in response to previous Ping frame(s), the endpoint
+        MAY elect to send a Pong frame for only the most recently processed
+        Ping frame." So a pong answers the pings before, too.
+        """
+        if event.data not in self._pings:
+            return
+        for payload in list(self._pings):
+            sent_at, waiter = self._pings.pop(payload)
+            self._pong_came(waiter, time.monotonic() - sent_at)
+            if payload == event.data:
+                break
+
+    def _pong_came(self, waiter: Waiter, rtt: float) -> None:
+        raise NotImplementedError
