@@ -4,5 +4,6 @@ max_line_length = 120
 cache = false
 -- Unused arguments of handlers document what they get.
 ignore = { "212/_.*" }
+files["lua/libws/resty"] = { std = "max+ngx_lua" }
 files["tests/lua"] = { std = "+busted" }
 files["lua/libws/types.lua"] = { ignore = { "111", "112", "211", "212", "231" } }

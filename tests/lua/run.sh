@@ -4,10 +4,11 @@
 #
 #   tests/lua/run.sh                   5.1 5.2 5.3 5.4 luajit
 #   tests/lua/run.sh --vm "5.4 luajit" only these
-#   tests/lua/run.sh spec/url_spec.lua ... only these specs
+#   tests/lua/run.sh tests/lua/spec/tls_spec.lua ...   only these specs
 #
-# The output is TAP, one plan for each Lua. Needs luarocks, busted, and the Luas
-# with their headers.
+# The output is TAP, with two plans for each Lua: the specs, and a script of which
+# each allocation fails in turn. Needs luarocks, busted, the Luas with their
+# headers, and lua-socket, lua-cqueues, lua-luv, lua-copas, openssl for the specs.
 set -eu -o pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 readonly top=$PWD out=$PWD/build/lua
@@ -18,17 +19,20 @@ if [ "${1:-}" = --vm ]; then
   shift 2
 fi
 specs=("$@")
-[ ${#specs[@]} -gt 0 ] || specs=(tests/lua/spec)
+is_partial=yes
+if [ ${#specs[@]} -eq 0 ]; then
+  specs=(tests/lua/spec)
+  is_partial=
+fi
 
-# Sets what a Lua is called: interpreter, version of the language, headers.
+# Sets what a Lua is called: interpreter and package, version of the language,
+# headers.
 choose() {
   case $1 in
-  luajit)
-    lua=luajit version=5.1
-    headers=$(pkg-config --variable=includedir luajit 2>/dev/null || echo /usr/include/luajit-2.1)
-    ;;
+  luajit) lua=luajit version=5.1 headers=/usr/include/luajit-2.1 ;;
   *) lua=lua$1 version=$1 headers=/usr/include/lua$1 ;;
   esac
+  package=$lua
 }
 
 # build VM - installs the rock into build/lua/VM, unless nothing has changed.
@@ -52,19 +56,36 @@ build() {
   touch "$stamp"
 }
 
-# specs VM - runs busted with that Lua.
+# with_rock VM COMMAND... - runs a command that finds what was built. Debian has
+# Copas, which is Lua for any version, for 5.1 and 5.2 only.
+with_rock() {
+  local tree=$out/$1
+  local modules="$tree/share/lua/$version/?.lua;$tree/share/lua/$version/?/init.lua"
+  shift
+  LUA_PATH="$modules;$top/tests/lua/?.lua;;/usr/share/lua/5.2/?.lua" \
+    LUA_CPATH="$tree/lib/lua/$version/?.so;;" LIBWS_TEST_LUA=$lua timeout 600 "$@"
+}
+
 run_specs() {
-  local tree=$out/$1 status=0
-  LUA_PATH="$tree/share/lua/$version/?.lua;$tree/share/lua/$version/?/init.lua;$top/tests/lua/?.lua;/usr/share/lua/5.2/?.lua;;" \
-    LUA_CPATH="$tree/lib/lua/$version/?.so;;" LIBWS_TEST_LUA=$lua \
-    timeout 600 "$lua" "$(command -v busted)" --output=TAP --pattern=_spec "${specs[@]}" || status=$?
-  return $status
+  with_rock "$1" "$lua" "$(command -v busted)" --output=TAP --pattern=_spec "${specs[@]}"
+}
+
+# Fails one allocation in so many; all of them take half a minute for each Lua.
+readonly stride=7
+
+run_failing_alloc() {
+  local program=$out/$1/failing_alloc
+  # shellcheck disable=SC2046 # several flags
+  cc -std=c11 -O1 -Wall -Wextra -Werror -o "$program" tests/lua/failing_alloc.c \
+    $(pkg-config --cflags --libs "$package") -Wl,--export-dynamic
+  with_rock "$1" "$program" tests/lua/failing_alloc.lua "$stride"
 }
 
 failed=0
 for vm in $vms; do
   choose "$vm"
   echo "# $vm"
-  { build "$vm" && run_specs "$vm"; } || failed=1
+  build "$vm" && run_specs "$vm" || failed=1
+  [ $is_partial ] || run_failing_alloc "$vm" || failed=1
 done
 exit $failed

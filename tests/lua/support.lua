@@ -138,7 +138,8 @@ end
 
 --- The bytes of a frame. `first` is its first byte: 0x81 is a whole text.
 function support.frame(first, payload, mask)
-  local len, head = #payload, nil
+  local len = #payload
+  local head
   local mask_bit = mask and 128 or 0
   if len < 126 then
     head = string.char(first, mask_bit + len)

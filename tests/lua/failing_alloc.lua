@@ -1,0 +1,70 @@
+-- What failing_alloc runs: a server, a client, messages, the codec. It has to end
+-- whatever fails, so it waits for nothing longer than so many turns.
+local MAX_TURNS = 100
+
+local libws = require "libws"
+local codec = require "libws.codec"
+libws.onerror = function() end
+
+local function over_sockets()
+  local loop = libws.Loop()
+  local is_done = false
+  local server = assert(libws.serve {
+    loop = loop,
+    port = 0,
+    compression = true,
+    compression_threshold = 1,
+    protocols = { "a", "b" },
+    onupgrade = function(request)
+      return request.protocols[1]
+    end,
+    onconnection = function(ws, request)
+      ws:subscribe(request.path)
+      local data = ws:receive()
+      ws.server:publish(request.path, data or "")
+    end,
+  })
+  local ws = libws.WebSocket(server.url .. "/x", { "b" }, { loop = loop, headers = { ["X-A"] = { "1", "2" } } })
+  ws.onopen = function()
+    ws:send(("hello "):rep(100))
+  end
+  ws.onmessage = function()
+    ws:close(3000, "bye")
+  end
+  ws.onclose = function()
+    is_done = true
+  end
+  local turns = 0
+  while not is_done and turns < MAX_TURNS do
+    loop:step(0.001)
+    turns = turns + 1
+  end
+  loop:close()
+end
+
+local function in_memory()
+  local client = codec.conn("client", 0, { compression_threshold = 1 })
+  local server = codec.conn("server", 0, { compression = true, hosts = { "h" } })
+  client:connect("ws://u:p@h/", { "a" }, { { "X-A", "1" } })
+  for _ = 1, 4 do
+    for from, to in pairs { [client] = server, [server] = client } do
+      local output = from:output()
+      if output then
+        to:feed(output)
+      end
+      local kind = to:next()
+      while kind do
+        if kind == codec.REQUEST then
+          to:accept "a"
+        elseif kind == codec.OPEN then
+          to:send(("x"):rep(2000), true)
+        end
+        kind = to:next()
+      end
+    end
+  end
+  codec.url "ws://h/"
+end
+
+in_memory()
+over_sockets()
