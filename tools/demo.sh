@@ -174,16 +174,22 @@ readable() {
     -e ': tidy; s/\\\(["\\]\)/\1/g; p'
 }
 
-# Waits until each guest has said something with these words.
+# Waits until this has been printed.
 wait_for() {
-  local name tries
+  local tries
+  for ((tries = 0; tries < 200; tries++)); do
+    grep -q "$1" "$out/said.txt" && return
+    kill -0 "$visitor" 2>/dev/null || return
+    sleep 0.1
+  done
+  return 1
+}
+
+# Waits until each guest has said something with these words.
+wait_for_guests() {
+  local name
   for name in "${guests[@]}"; do
-    for ((tries = 0; tries < 200; tries++)); do
-      grep -q "^$name: .*$1" "$out/said.txt" && break
-      kill -0 "$visitor" 2>/dev/null || return 1
-      sleep 0.1
-    done
-    [ $tries -lt 200 ] || { echo "$name did not answer." && return 1; }
+    wait_for "^$name: .*$1" || { echo "$name did not answer." && return 1; }
   done
 }
 
@@ -230,12 +236,13 @@ chat() {
   echo "The chat is at ${here/ws:/http:}/"
   echo
   start_visitor "$here"
+  wait_for 'Ada has joined' || return
   for name in "${guests[@]}"; do
     "guest_$name" "$here" "$name" 3>&- &
   done
-  wait_for 'Hello from' || return
+  wait_for_guests 'Hello from' || return
   say "Who hears me? ${guests[*]/#/@}"
-  wait_for 'Ada, I have heard' || return
+  wait_for_guests 'Ada, I have heard' || return
   if [ -n "$is_once" ]; then
     [ ${#guests[@]} -eq 3 ]
     return
