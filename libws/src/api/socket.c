@@ -19,6 +19,8 @@
 
 static const ws__source_ops socket_ops;
 
+static_assert(sizeof(ws_socket) <= 216, "an idle socket is small");
+
 int ws__socket_new(ws__endpoint *endpoint, ws_conn_config *config, int fd,
                    ws__tls *tls, ws_socket **out_socket) {
   ws_loop *loop = endpoint->loop;
@@ -29,6 +31,7 @@ int ws__socket_new(ws__endpoint *endpoint, ws_conn_config *config, int fd,
   socket->source.node.fd = -1;
   socket->endpoint = endpoint;
   socket->references = 1;
+  if (tls != NULL && ws__socket_extra(socket) == NULL) goto fail_conn;
   if (ws__loop_add(loop, &socket->source) != 0) goto fail_conn;
 
   loop->holders++;
@@ -39,6 +42,7 @@ int ws__socket_new(ws__endpoint *endpoint, ws_conn_config *config, int fd,
 
 fail_conn:
   ws__conn_deinit(&socket->conn);
+  ws__free(&loop->allocator, socket->extra, sizeof(*socket->extra));
 fail:
   ws__free(&loop->allocator, socket, sizeof(*socket));
   return WS_ERR_NO_MEMORY;
@@ -84,7 +88,7 @@ ws__extra *ws__socket_extra(ws_socket *socket) {
 void ws__socket_attach(ws_socket *socket, int fd, ws__tls *tls) {
   assert(socket->stage == WS__STAGE_REACHING);
   socket->source.node = (ws__poller_node){.fd = fd};
-  socket->tls = tls;
+  if (tls != NULL) socket->extra->tls = tls;
   socket->stage = tls != NULL ? WS__STAGE_TLS : WS__STAGE_FLOWING;
   ws__loop_schedule(ws__socket_loop(socket), &socket->source);
 }
@@ -98,11 +102,12 @@ static void detach(ws_socket *socket) {
   if (fd < 0) return;
 
   const bool can_hear = !socket->is_read_done && !socket->is_write_broken;
-  if (socket->tls != NULL && socket->stage == WS__STAGE_FLOWING) {
-    (void)ws__tls_shutdown(socket->tls);
+  ws__tls *tls = ws__socket_tls(socket);
+  if (tls != NULL && socket->stage == WS__STAGE_FLOWING) {
+    (void)ws__tls_shutdown(tls);
   }
-  ws__tls_free(socket->tls);
-  socket->tls = NULL;
+  ws__tls_free(tls);
+  if (tls != NULL) socket->extra->tls = NULL;
   if (socket->should_linger && can_hear && ws__net_shutdown(fd) == 0) {
     ws__linger(loop, fd);
   } else {
@@ -137,9 +142,9 @@ void ws__socket_fail(ws_socket *socket, int err, const char *detail) {
 /* The transport failed: errno, or TLS, says why. */
 static void transport_failed(ws_socket *socket) {
   char text[WS__DETAIL_SIZE];
-  if (socket->tls != NULL && ws__tls_error(socket->tls) != 0) {
-    ws__socket_fail(socket, ws__tls_error(socket->tls),
-                    ws__tls_detail(socket->tls));
+  const ws__tls *tls = ws__socket_tls(socket);
+  if (tls != NULL && ws__tls_error(tls) != 0) {
+    ws__socket_fail(socket, ws__tls_error(tls), ws__tls_detail(tls));
   } else {
     ws__socket_fail(socket, WS_ERR_TRANSPORT, ws__errno_text(errno, text));
   }
@@ -149,10 +154,11 @@ static void transport_failed(ws_socket *socket) {
  * the peer said before it went still counts. */
 static void write_broke(ws_socket *socket) {
   char text[WS__DETAIL_SIZE];
+  const ws__tls *tls = ws__socket_tls(socket);
   socket->is_write_broken = true;
   ws__loop_note_failure(ws__socket_loop(socket), &socket->source,
-                        socket->tls != NULL ? ws__tls_detail(socket->tls)
-                                            : ws__errno_text(errno, text));
+                        tls != NULL ? ws__tls_detail(tls)
+                                    : ws__errno_text(errno, text));
 }
 
 /* Fails for what write_broke() has noted. */
@@ -183,8 +189,8 @@ static bool receive(ws_socket *socket) {
     room = loop->receive_size;
   }
   size_t len;
-  const ws__stream_status status =
-      ws__stream_read(socket->source.node.fd, socket->tls, place, room, &len);
+  const ws__stream_status status = ws__stream_read(
+      socket->source.node.fd, ws__socket_tls(socket), place, room, &len);
   loop->stats.reads++;
   loop->stats.bytes_received += len;
   socket->is_read_full = status == WS__STREAM_OK && len == room;
@@ -247,7 +253,7 @@ static size_t write_some(ws_socket *socket) {
   ws_loop *loop = ws__socket_loop(socket);
   size_t len;
   const ws__stream_status status = ws__stream_write(
-      socket->source.node.fd, socket->tls, pieces, count, &len);
+      socket->source.node.fd, ws__socket_tls(socket), pieces, count, &len);
   loop->stats.writes++;
   loop->stats.bytes_sent += len;
   switch (status) {
@@ -285,7 +291,7 @@ static bool flush(ws_socket *socket) {
 
 static void shake_hands(ws_socket *socket) {
   const ws__stream_status status =
-      ws__stream_of_tls(ws__tls_handshake(socket->tls));
+      ws__stream_of_tls(ws__tls_handshake(ws__socket_tls(socket)));
   socket->read_wants_write = status == WS__STREAM_WANT_WRITE;
   switch (status) {
   case WS__STREAM_OK: socket->stage = WS__STAGE_FLOWING; break;
@@ -305,7 +311,7 @@ static void begin(ws__source *source, unsigned ready) {
   ws_socket *socket = ws__socket_of_source(source);
   ws_loop *loop = ws__socket_loop(socket);
   ws_conn *conn = &socket->conn;
-  socket->pulled = 0;
+  loop->pulled = 0;
   if (socket->is_ended) return;
   ws_conn_tick(conn, loop->now);
   if (socket->stage == WS__STAGE_REACHING &&
@@ -324,7 +330,7 @@ static void begin(ws__source *source, unsigned ready) {
   (void)ws_conn_lend_output(conn, loop->send_buffer, loop->send_size);
   const bool is_readable = (ready & WS__POLLER_READ) != 0 ||
                            (socket->read_wants_write && ready != 0) ||
-                           ws__stream_pending(socket->tls);
+                           ws__stream_pending(ws__socket_tls(socket));
   if (is_readable && can_receive(socket)) (void)receive(socket);
 }
 
@@ -346,10 +352,11 @@ static void describe(ws_socket *socket, const ws_conn_event *event,
 
 /* Takes the next event of the connection, if it is to be handed out. */
 static bool pull(ws_socket *socket, ws_event *out_event) {
+  ws_loop *loop = ws__socket_loop(socket);
   ws_conn_event event;
-  while (socket->pulled < EVENTS_PER_TURN && !socket->is_ended &&
+  while (loop->pulled < EVENTS_PER_TURN && !socket->is_ended &&
          ws_conn_next_event(&socket->conn, &event)) {
-    socket->pulled++;
+    loop->pulled++;
     describe(socket, &event, out_event);
     if (event.type == WS_EVENT_CLOSE) {
       socket->is_ended = true;
@@ -381,7 +388,7 @@ static unsigned interest_of(const ws_socket *socket) {
 static void end_turn(ws_socket *socket) {
   ws_loop *loop = ws__socket_loop(socket);
   ws_conn *conn = &socket->conn;
-  const bool is_cut_short = socket->pulled == EVENTS_PER_TURN;
+  const bool is_cut_short = loop->pulled == EVENTS_PER_TURN;
   /* Without memory for it the connection has failed, which is events. */
   bool has_more = socket->wants_turn;
   socket->wants_turn = false;
@@ -398,7 +405,7 @@ static void end_turn(ws_socket *socket) {
     has_more = true;
   }
   if (has_more || is_cut_short ||
-      (can_receive(socket) && ws__stream_pending(socket->tls))) {
+      (can_receive(socket) && ws__stream_pending(ws__socket_tls(socket)))) {
     ws__loop_schedule_later(loop, &socket->source);
   }
   ws__loop_set_deadline_lazily(loop, &socket->source, ws_conn_deadline(conn));
@@ -418,7 +425,7 @@ static bool next(ws__source *source, ws_event *out_event) {
     /* A message that is read to where it belongs comes in many reads. */
     const bool may_read_on = socket->is_read_full && can_receive(socket) &&
                              loop->stats.bytes_received - before < READ_ON_MAX;
-    if (!may_read_on || socket->pulled == EVENTS_PER_TURN) break;
+    if (!may_read_on || loop->pulled == EVENTS_PER_TURN) break;
     socket->is_read_full = false;
     if (!receive(socket)) break;
   }

@@ -42,6 +42,7 @@ typedef struct ws__guest ws__guest;
 
 /* What only some sockets have; made when first needed. */
 typedef struct ws__extra {
+  ws__tls *tls; /* Around the transport. */
   ws__client *client;
   ws_sender *sender; /* The ways of other threads to this socket. */
   ws__subscription *subscriptions;
@@ -58,11 +59,9 @@ typedef enum ws__stage {
 struct ws_socket {
   ws__source source; /* Its descriptor is the transport's. */
   ws__endpoint *endpoint;
-  ws__tls *tls;
   ws__extra *extra;
   void *user_data;
   uint32_t references; /* The loop's and those of ws_socket_retain(). */
-  uint16_t pulled;     /* Events of this turn. */
   uint8_t stage;       /* ws__stage */
 
   bool is_paused : 1;
@@ -134,6 +133,10 @@ void ws__socket_leave(ws_socket *socket);
 
 static inline ws_loop *ws__socket_loop(const ws_socket *socket) {
   return socket->endpoint->loop;
+}
+
+static inline ws__tls *ws__socket_tls(const ws_socket *socket) {
+  return socket->extra != NULL ? socket->extra->tls : NULL;
 }
 
 static inline ws__client *ws__socket_client(const ws_socket *socket) {

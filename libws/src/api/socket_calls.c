@@ -256,7 +256,8 @@ const char *ws_socket_peer_address(const ws_socket *socket,
 }
 
 bool ws_socket_tls_info(const ws_socket *socket, ws_tls_info *out_info) {
-  if (socket->tls == NULL || socket->stage != WS__STAGE_FLOWING) return false;
-  if (out_info != NULL) ws__tls_get_info(socket->tls, out_info);
+  ws__tls *tls = ws__socket_tls(socket);
+  if (tls == NULL || socket->stage != WS__STAGE_FLOWING) return false;
+  if (out_info != NULL) ws__tls_get_info(tls, out_info);
   return true;
 }

@@ -65,6 +65,7 @@ struct ws_loop {
   /* This turn. */
   ws__source *current;  /* Whose turn it is. */
   ws__letter *letters;  /* Taken from the inbox, not opened. */
+  uint32_t pulled;      /* Events that the one whose turn it is has had. */
   uint32_t starts_left; /* Scheduled sources that still get a turn. */
   bool is_turning;      /* Between wait() and the false of next(). */
 
