@@ -31,6 +31,7 @@ build = {
          sources = {
             "bindings/lua/codec.c",
             "bindings/lua/compat.c",
+            "bindings/lua/config.c",
             "bindings/lua/conn.c",
             "bindings/lua/convert.c",
             "bindings/lua/errors.c",

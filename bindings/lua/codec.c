@@ -1,6 +1,7 @@
 /* codec.c - the module libws.codec: the protocol engine and URLs. It needs
  * neither sockets nor TLS, and links to zlib alone, so that it can be loaded
  * beside whatever OpenSSL the host program has. */
+#include "config.h"
 #include "conn.h"
 #include "convert.h"
 #include "event.h"
@@ -50,13 +51,17 @@ static int codec_url(lua_State *L) {
 
 int luaopen_libws_codec(lua_State *L) {
   lws_conn_register(L);
+  lws_config_register(L);
   luaL_newmetatable(L, URL_TYPE);
   lua_pushcfunction(L, url_gc);
   lua_setfield(L, -2, "__gc");
   lua_pop(L, 1);
 
-  static const luaL_Reg functions[] = {
-      {"conn", lws_conn_new}, {"url", codec_url}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"conn", lws_conn_new},
+                                       {"config", lws_config_new},
+                                       {"message", lws_message_new},
+                                       {"url", codec_url},
+                                       {NULL, NULL}};
   lua_newtable(L);
   luaL_setfuncs(L, functions, 0);
   lws_set_event_types(L);

@@ -4,18 +4,18 @@
  * where the connection wants it if it says so, otherwise to a block that lives
  * until all of it has been used. */
 #include "conn.h"
+#include "config.h"
 #include "convert.h"
 #include "event.h"
 #include "memory.h"
-#include "options.h"
 
+#include <limits.h>
 #include <string.h>
 
 #define CONN_TYPE "libws.conn"
 
 typedef struct conn_box {
   ws_conn *conn; /* NULL: closed, or not made yet. */
-  ws_conn_config *config;
   ws_allocator allocator;
   uint8_t *input; /* What was fed and is not used up; may be NULL. */
   size_t input_size;
@@ -36,8 +36,6 @@ static int conn_free(lua_State *L) {
   box->has_event = false;
   ws_conn_free(box->conn);
   box->conn = NULL;
-  ws_conn_config_free(box->config);
-  box->config = NULL;
   free_input(box);
   return 0;
 }
@@ -59,31 +57,18 @@ static uint64_t check_now(lua_State *L, int index) {
 
 /* -- Life ------------------------------------------------------------------ */
 
-/* conn("client" or "server", now, options) */
+/* conn(role or config, now, options). The connection keeps its configuration.
+ */
 int lws_conn_new(lua_State *L) {
-  static const char *const names[] = {"client", "server", NULL};
-  const ws_role role = (ws_role)luaL_checkoption(L, 1, NULL, names);
   const uint64_t now = check_now(L, 2);
-  ws_conn_options options;
-  ws_conn_options_init(&options);
-  static const lws_field is_secure = {"is_secure", lws_read_boolean,
-                                      offsetof(ws_conn_options, is_secure)};
-  const lws_target targets[] = {
-      lws_conn_target(&options),
-      {&is_secure, 1, &options},
-  };
-  lws_read_options(L, 3, targets, sizeof(targets) / sizeof(targets[0]));
-  options.allocator = lws_allocator(L);
-  options.random = ws_random;
-
+  lua_settop(L, 3);
+  ws_conn_config *config = lws_to_config(L, 1, 3);
   conn_box *box = lua_newuserdata(L, sizeof(*box));
-  *box = (conn_box){.allocator = options.allocator};
+  *box = (conn_box){.allocator = lws_allocator(L)};
   luaL_getmetatable(L, CONN_TYPE);
   lua_setmetatable(L, -2);
-  const char *reason = NULL;
-  int err = ws_conn_config_new(role, &options, &box->config, &reason);
-  if (err == 0) err = ws_conn_new(box->config, now, &box->conn);
-  return err == 0 ? 1 : lws_raise_err(L, err, reason);
+  const int err = ws_conn_new(config, now, &box->conn);
+  return err == 0 ? 1 : lws_raise_err(L, err, NULL);
 }
 
 /* conn:connect(url, protocols, headers, origin): the request is output. */
@@ -236,6 +221,12 @@ static int conn_send(lua_State *L) {
   return settle(L, err);
 }
 
+/* conn:send_message(message), of one made by message() */
+static int conn_send_message(lua_State *L) {
+  ws_message *message = lws_check_message(L, 2);
+  return settle(L, ws_conn_send_message(check(L), message));
+}
+
 static int conn_ping(lua_State *L) {
   size_t len;
   const char *data = lws_check_control(L, 2, &len);
@@ -264,28 +255,51 @@ static int conn_close_with(lua_State *L) {
 
 #define MAX_SLICES 16
 
+/* Pushes at most `max` of the bytes that wait. Returns how many; 0, and then
+ * nothing is pushed. */
+static size_t push_output(lua_State *L, const ws_conn *conn, size_t max) {
+  ws_slice slices[MAX_SLICES];
+  const size_t count = ws_conn_output(conn, slices, MAX_SLICES);
+  luaL_checkstack(L, MAX_SLICES, "output");
+  size_t total = 0;
+  int pushed = 0;
+  for (size_t i = 0; i < count && total < max; i++) {
+    const size_t room = max - total;
+    const size_t len = slices[i].len < room ? slices[i].len : room;
+    lua_pushlstring(L, (const char *)slices[i].data, len);
+    total += len;
+    pushed++;
+  }
+  if (pushed > 0) lua_concat(L, pushed);
+  return total;
+}
+
 /* conn:output() -> the next bytes to write, or nil. They are taken out only
  * when the string has been made. */
 static int conn_output(lua_State *L) {
   ws_conn *conn = check(L);
-  ws_slice slices[MAX_SLICES];
-  const size_t count = ws_conn_output(conn, slices, MAX_SLICES);
-  if (count == 0) return 0;
-  size_t total = 0;
-  if (count == 1) {
-    total = slices[0].len;
-    lua_pushlstring(L, (const char *)slices[0].data, total);
-  } else {
-    luaL_Buffer buffer;
-    luaL_buffinit(L, &buffer);
-    for (size_t i = 0; i < count; i++) {
-      luaL_addlstring(&buffer, (const char *)slices[i].data, slices[i].len);
-      total += slices[i].len;
-    }
-    luaL_pushresult(&buffer);
-  }
+  const size_t total = push_output(L, conn, SIZE_MAX);
+  if (total == 0) return 0;
   ws_conn_consume(conn, total);
   return 1;
+}
+
+/* conn:peek(max) -> at most so many of the next bytes, or nil. They stay until
+ * consume() says that they have been written. */
+static int conn_peek(lua_State *L) {
+  const int max = lws_check_whole(L, 2, "max", 1, INT_MAX);
+  return push_output(L, check(L), (size_t)max) > 0 ? 1 : 0;
+}
+
+/* conn:consume(count) */
+static int conn_consume(lua_State *L) {
+  ws_conn *conn = check(L);
+  ws_conn_stats stats;
+  ws_conn_get_stats(conn, &stats);
+  const int max =
+      stats.bytes_queued < INT_MAX ? (int)stats.bytes_queued : INT_MAX;
+  ws_conn_consume(conn, (size_t)lws_check_whole(L, 2, "count", 0, max));
+  return 0;
 }
 
 /* -- Attributes ------------------------------------------------------------ */
@@ -340,11 +354,14 @@ void lws_conn_register(lua_State *L) {
       {"set_paused", conn_set_paused},
       {"set_streaming", conn_set_streaming},
       {"send", conn_send},
+      {"send_message", conn_send_message},
       {"ping", conn_ping},
       {"pong", conn_pong},
       {"close", conn_close},
       {"close_with", conn_close_with},
       {"output", conn_output},
+      {"peek", conn_peek},
+      {"consume", conn_consume},
       {"ready_state", conn_ready_state},
       {"buffered_amount", conn_buffered_amount},
       {"protocol", conn_protocol},

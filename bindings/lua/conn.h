@@ -4,7 +4,7 @@
 
 #include "compat.h"
 
-/* conn(role, now, options) -> connection; raises for an option. */
+/* conn(role or config, now, options) -> connection; see config.h. */
 int lws_conn_new(lua_State *L);
 
 /* Makes the type known to the state. */

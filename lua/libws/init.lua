@@ -18,6 +18,7 @@ local event = require "libws.event"
 local Loop = require "libws.loop"
 local options = require "libws.options"
 local Server = require "libws.server"
+local tls = require "libws.tls"
 local websocket = require "libws.websocket"
 
 local DEFAULT_HIGH_WATER = 1024 * 1024
@@ -90,7 +91,7 @@ end
 local function open(url, protocols, given)
   url = check_url(url)
   local c_options, own = options.split(options.check(given, "options"), { loop = true })
-  options.make_client_tls(c_options)
+  tls.make_client(c_options)
   local loop = own.loop or libws.loop()
   local handle, id = loop.handle:open(url, protocols, c_options)
   url = handle:url()

@@ -5,6 +5,7 @@ local errors = require "libws.errors"
 local headers = require "libws.headers"
 local Loop = require "libws.loop"
 local options = require "libws.options"
+local tls = require "libws.tls"
 local websocket = require "libws.websocket"
 
 local DEFAULT_HIGH_WATER = 1024 * 1024
@@ -167,7 +168,7 @@ function Server.new(loop, given)
   if count_places(listen) ~= 1 then
     errors.raise("TypeError", "serve: one of port, unix and fd is needed")
   end
-  options.make_server_tls(listen)
+  tls.make_server(listen)
   c_options.wants_upgrades = own.onupgrade ~= nil
   c_options.wants_requests = own.onrequest ~= nil
 

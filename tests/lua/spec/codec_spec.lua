@@ -102,6 +102,51 @@ describe("the codec", function()
     assert.are.equal(codec.CLOSE, (conn:next()))
   end)
 
+  it("shares configurations, and messages made for many", function()
+    local config = codec.config("server", { compression = true, compression_threshold = 1 })
+    local request = table.concat({
+      "GET / HTTP/1.1",
+      "Host: h",
+      "Upgrade: websocket",
+      "Connection: Upgrade",
+      "Sec-WebSocket-Version: 13",
+      "Sec-WebSocket-Key: " .. support.KEY,
+      "\r\n",
+    }, "\r\n")
+    local message = codec.message(config, "hello", false)
+    for _ = 1, 2 do
+      local conn = codec.conn(config, 0)
+      conn:feed(request)
+      assert.are.equal(codec.REQUEST, (conn:next()))
+      conn:accept()
+      assert.are.equal(codec.OPEN, (conn:next()))
+      assert.is_truthy(conn:output():find(support.ACCEPT, 1, true))
+      conn:send_message(message)
+      assert.are.equal(support.frame(0x81, "hello"), conn:output())
+    end
+    raises("TypeError", codec.message, config, "\255", false)
+    raises("TypeError", codec.config, "server", { nonsense = 1 })
+  end)
+
+  it("shows output before it is consumed", function()
+    local client, _, _, talk = new_pair { compression = false }
+    client:send("hello", false)
+    client:send(("x"):rep(300), false)
+    local queued = client:queued()
+    assert.are.equal(2 + 4 + 5 + 4 + 4 + 300, queued)
+    local first = client:peek(3)
+    assert.are.equal(3, #first)
+    assert.are.equal(first, client:peek(3))
+    client:consume(3)
+    assert.are.equal(queued - 3, #client:peek(100000))
+    raises("TypeError", client.consume, client, queued)
+    raises("TypeError", client.peek, client, 0)
+    client:output()
+    assert.is_nil(client:peek(1))
+    assert.are.equal(0, client:buffered_amount())
+    talk()
+  end)
+
   it("says when it is used wrongly", function()
     local conn = codec.conn("server", 0)
     raises("InvalidStateError", conn.send, conn, "x")
