@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 Waiter = TypeVar("Waiter")
 
+# RFC 6455 7.4.1.
+NORMAL_CLOSURE = 1000
+GOING_AWAY = 1001
+INTERNAL_ERROR = 1011
+
 # How much is queued at most, besides the number of messages.
 MAX_QUEUE_BYTES = 1024 * 1024
 
@@ -127,9 +132,17 @@ def is_message(data: object) -> bool:
     return True  # An array that is iterable, but means its bytes.
 
 
-def as_bytes(data: Message) -> bytes:
-    """A copy of data."""
-    return data.encode() if isinstance(data, str) else memoryview(data).tobytes()
+def same_kind(kind: type[str | bytes] | None, piece: Message) -> type[str | bytes]:
+    """The kind of a piece, which has to be that of the pieces before."""
+    own = str if isinstance(piece, str) else bytes
+    if kind is not None and own is not kind:
+        raise TypeError("pieces of a message must all be str or all be bytes-like")
+    return own
+
+
+def copied(data: Message) -> str | bytes:
+    """Data that nobody changes."""
+    return data if isinstance(data, str) else memoryview(data).tobytes()
 
 
 def is_binary(text: bool | None) -> bool | None:
@@ -239,18 +252,6 @@ class BaseConnection(Generic[Waiter]):
         """Sends a pong that nobody has asked for."""
         self._socket.pong(data)
 
-    def subscribe(self, topic: str) -> None:
-        """Receives what is published to a topic of the server."""
-        self._socket.subscribe(topic)
-
-    def unsubscribe(self, topic: str) -> None:
-        """Takes subscribe() back."""
-        self._socket.unsubscribe(topic)
-
-    def publish(self, topic: str, message: Message) -> None:
-        """Sends to all other connections that subscribe to a topic."""
-        self._socket.publish(topic, message)
-
     # -- For those who wait -------------------------------------------------
 
     def _start_pieces(self) -> Pieces:
@@ -263,7 +264,9 @@ class BaseConnection(Generic[Waiter]):
     def _send_ping(self, data: Message | None, waiter: Waiter) -> None:
         if self._socket.readyState != WebSocket.OPEN:
             raise self._socket._closed_error()
-        payload = self._fresh_payload() if data is None else as_bytes(data)
+        payload = self._fresh_payload() if data is None else copied(data)
+        if isinstance(payload, str):
+            payload = payload.encode()
         if payload in self._pings:
             raise ValueError("a ping with the same data is on its way")
         self._socket.onpong = self._on_pong

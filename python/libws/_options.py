@@ -198,7 +198,7 @@ def take_ssl(options: dict[str, Any]) -> _ssl.SSLContext | None:
 
 Place: TypeAlias = tuple[str | None, int, dict[str, Any]]
 
-_PLACE_NAMES = ("tls", "sock", "unix", "unix_mode", "reuse_port", "backlog")
+_PLACE_NAMES = ("sock", "unix", "unix_mode", "reuse_port", "backlog")
 
 
 def places(

@@ -18,7 +18,16 @@ from collections.abc import (
 )
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .._connection import BaseConnection, decoded, is_binary, is_message
+from .._connection import (
+    INTERNAL_ERROR,
+    NORMAL_CLOSURE,
+    BaseConnection,
+    copied,
+    decoded,
+    is_binary,
+    is_message,
+    same_kind,
+)
 from .._core import ConnectionClosedOK, WebSocket
 
 if TYPE_CHECKING:
@@ -29,10 +38,6 @@ if TYPE_CHECKING:
     from .._connection import Data, Message
 
     Pieces: TypeAlias = Iterable[Message] | AsyncIterable[Message]
-
-# RFC 6455 7.4.1.
-NORMAL_CLOSURE = 1000
-INTERNAL_ERROR = 1011
 
 
 class Sending(Coroutine[Any, Any, None]):
@@ -185,7 +190,7 @@ class Connection(BaseConnection["asyncio.Future[float]"]):
             # To be awaited, and to be warned about otherwise.
             return self._send_stream(message, text)  # type: ignore[arg-type, return-value]
         if self._held is not None:
-            self._held.append((_copy(message), text))  # type: ignore[arg-type]
+            self._held.append((copied(message), text))  # type: ignore[arg-type]
             return Sending(self._settle)
         socket = self._socket
         if socket.readyState != WebSocket.OPEN:
@@ -243,12 +248,7 @@ class Connection(BaseConnection["asyncio.Future[float]"]):
         kind: type[str | bytes] | None = None
         try:
             async for piece in _each(pieces):
-                piece_kind = str if isinstance(piece, str) else bytes
-                if piece_kind is not (kind or piece_kind):
-                    raise TypeError(
-                        "the pieces of a message must all be str or all be bytes-like"
-                    )
-                kind = piece_kind
+                kind = same_kind(kind, piece)
                 self._socket.send(piece, fin=False, binary=is_binary(text))
                 await self._drain()
             if kind is not None:
@@ -320,7 +320,3 @@ async def _each(pieces: Pieces) -> AsyncIterator[Message]:
     else:
         for piece in pieces:
             yield piece
-
-
-def _copy(message: Message) -> Message:
-    return message if isinstance(message, str) else memoryview(message).tobytes()

@@ -8,11 +8,11 @@ import os
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._connection import address_of
+from .._connection import GOING_AWAY, INTERNAL_ERROR, NORMAL_CLOSURE, address_of
 from .._core import ConnectionClosed, Request, Response, WebSocket, WebSocketServer
 from .._handshake import Handshakes, Routes, run_async
 from .._options import places, socket_options, take_ssl
-from .connection import INTERNAL_ERROR, NORMAL_CLOSURE, Connection
+from .connection import Connection
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 Handler = Callable[["ServerConnection"], Awaitable[None]]
 MakeConnection = Callable[["Server", Request], "ServerConnection"]
-
-# RFC 6455 7.4.1.
-GOING_AWAY = 1001
 
 
 class ServerConnection(Connection):
@@ -49,6 +46,18 @@ class ServerConnection(Connection):
     @property
     def remote_address(self) -> tuple[str, int] | str:
         return address_of(self.request.remote)
+
+    def subscribe(self, topic: str) -> None:
+        """Receives what is published to a topic of the server."""
+        self._socket.subscribe(topic)
+
+    def unsubscribe(self, topic: str) -> None:
+        """Takes subscribe() back."""
+        self._socket.unsubscribe(topic)
+
+    def publish(self, topic: str, message: Message) -> None:
+        """Sends to all other connections that subscribe to a topic."""
+        self._socket.publish(topic, message)
 
     def respond(self, status: int, text: str) -> Response:
         """Returns a response for process_request() to refuse with."""
@@ -246,6 +255,7 @@ class serve:  # noqa: N801 - it is used as a function.
     ) -> None:
         self._options, self._max_queue = socket_options(options)
         self._ssl = take_ssl(self._options)
+        self._tls = self._options.pop("tls", None)
         self._places = places(host, port, self._options)
         self._handshakes = Handshakes(self._options)
         self._handler = handler
@@ -276,7 +286,7 @@ class serve:  # noqa: N801 - it is used as a function.
         )
         try:
             for host, port, options in self._places:
-                server._core.listen(host, port, **options)
+                server._core.listen(host, port, tls=self._tls, **options)
         except BaseException:
             server.close()
             raise
