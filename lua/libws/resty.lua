@@ -60,6 +60,28 @@ local function check_phase(what, phases, where)
   end
 end
 
+-- -- Misuse --------------------------------------------------------------------
+
+local function log_misuse(err)
+  ngx.log(ngx.ERR, tostring(err), debug.traceback("", 2))
+  return err
+end
+
+local function pass_on(ok, ...)
+  if ok then
+    return ...
+  end
+  error((...), 0)
+end
+
+--- Wraps a function that raises error tables: of those that nobody catches, nginx
+-- logs no more than "unknown reason".
+local function log_what_it_raises(fn)
+  return function(...)
+    return pass_on(xpcall(fn, log_misuse, ...))
+  end
+end
+
 -- -- Servers -------------------------------------------------------------------
 
 --- The first of the client's subprotocols that the server speaks; of one that
@@ -86,18 +108,34 @@ local function refuse(status, message)
   return nil, message, "WS_ERR_INVALID_UPGRADE", status
 end
 
---- Judges the request. Returns it, raw; or nil, message, code, status, and then
--- the answer is the engine's output.
+--- All that the engine has to say.
+local function take_output(engine)
+  local parts = {}
+  for bytes in engine.output, engine do
+    table.insert(parts, bytes)
+  end
+  return table.concat(parts)
+end
+
+--- Judges the request. Returns it, raw; or nil and the refusal: {answer, message,
+-- code, status}.
 local function judge(engine)
   engine:feed(ngx.req.raw_header())
-  local kind, value, message, _, _, _, status = engine:next()
-  if kind == codec.ERROR then
-    return nil, message, value, status
-  elseif not value.is_upgrade then
+  local _, raw = engine:next() -- REQUEST, or nothing before the answer is out.
+  if raw and raw.is_upgrade then
+    return raw
+  elseif raw then
     engine:respond(426, "This is a WebSocket server.\n")
-    return nil, "the request is not a WebSocket handshake", "WS_ERR_INVALID_UPGRADE", 426
+    return nil, {
+      answer = take_output(engine),
+      message = "the request is not a WebSocket handshake",
+      code = "WS_ERR_INVALID_UPGRADE",
+      status = 426,
+    }
   end
-  return value
+  local refusal = { answer = take_output(engine) }
+  _, refusal.code, refusal.message, _, _, _, refusal.status = engine:next()
+  return nil, refusal
 end
 
 --- Accepts a handshake. Returns the request as applications see it.
@@ -113,13 +151,6 @@ end
 local function take_socket(status)
   ngx.status = status
   return ngx.req.socket(true)
-end
-
-local function write_all(engine, sock)
-  local bytes = engine:output()
-  while bytes and sock:send(bytes) do
-    bytes = engine:output()
-  end
 end
 
 local function new_server_socket(engine, sock, request, o)
@@ -148,7 +179,7 @@ end
 -- nil, message, code, status: then the request has been answered and the caller
 -- has only to return. What the client sends waits for receive() or onmessage; who
 -- only sends sets an onmessage that does nothing.
-function resty.upgrade(given)
+resty.upgrade = log_what_it_raises(function(given)
   check_phase("upgrade()", upgrade_phases, "content_by_lua")
   local o, own = options.split(options.check(given, "upgrade"), { protocols = true, headers = true })
   if o.is_secure == nil then
@@ -160,23 +191,23 @@ function resty.upgrade(given)
     return refuse(500, "a subrequest has no socket")
   end
   local engine = codec.conn("server", connection.now(), o)
-  local raw, message, code, status = judge(engine)
+  local raw, refusal = judge(engine)
   local request = raw and accept(engine, raw, own)
-  local sock, problem = take_socket(status or 101)
+  local sock, problem = take_socket(request and 101 or refusal.status)
   if not sock then
     return refuse(500, problem)
-  elseif not request then
-    write_all(engine, sock)
-    return nil, message, code, status
+  elseif refusal then
+    sock:send(refusal.answer)
+    return nil, refusal.message, refusal.code, refusal.status
   end
   return new_server_socket(engine, sock, request, o)
-end
+end)
 
 -- -- Clients -------------------------------------------------------------------
 
 local client_options = { protocols = true, headers = true, origin = true, tls = true }
 
-local function open(url, protocols, given)
+local open = log_what_it_raises(function(url, protocols, given)
   check_phase("a WebSocket", client_phases, "phases with cosockets")
   local o, own = options.split(options.check(given, "options"), client_options)
   local target = codec.url(url)
@@ -195,7 +226,7 @@ local function open(url, protocols, given)
   handle:start(ws)
   worker.add(handle)
   return ws
-end
+end)
 
 --- The browser's constructor: WebSocket(url, protocols, options). Options:
 -- headers, origin, tls, and those of a connection.

@@ -12,6 +12,7 @@
 -- events that come often.
 
 local codec = require "libws.codec"
+local errors = require "libws.errors"
 local ffi = require "ffi"
 local loop = require "libws.resty.loop"
 local semaphore = require "ngx.semaphore"
@@ -261,21 +262,24 @@ end
 
 -- -- The keeper ----------------------------------------------------------------
 
+--- Writes what there is. Returns whether there was anything.
 local function write(self)
   local engine, sock = self.engine, self.sock
-  local bytes = engine:output()
-  while bytes do
+  if self.dial or engine:queued() == 0 then
+    return false
+  end
+  for bytes in engine.output, engine do
     local sent, problem = sock:send(bytes)
     if problem == "timeout" then
-      return fail(self, "WS_ERR_SEND_TIMEOUT", "the peer takes no data (send_timeout)")
+      fail(self, "WS_ERR_SEND_TIMEOUT", "the peer takes no data (send_timeout)")
     elseif not sent then
-      return fail(self, "WS_ERR_TRANSPORT", problem)
+      fail(self, "WS_ERR_TRANSPORT", problem)
     end
-    bytes = engine:output()
   end
   if self.ws._drainer and engine:queued() <= self.ws._high_water then
     loop:wake(self.ws, "_drainer")
   end
+  return true
 end
 
 --- Has nginx forget those that have ended.
@@ -299,7 +303,7 @@ local function deliver_aside(self, kind, ...)
   return true
 end
 
---- Pulls what no input has caused. When that is due while a handler of the reader
+--- Pulls what time and writing have caused. When that is due while a handler of the reader
 -- waits, the input has to wait too, and so the peer is not blamed for us.
 local function pull(self)
   local engine = self.engine
@@ -331,11 +335,10 @@ local function keep(self)
     if not self.reader then
       spawn(read, self)
     end
-    self.engine:tick(now())
-    if not self.dial then
-      write(self)
-    end
-    pull(self)
+    repeat
+      self.engine:tick(now())
+      pull(self)
+    until not write(self)
     reap(self)
   until self.is_over
   hang_up(self)
@@ -455,5 +458,16 @@ end
 
 --- nginx does not tell.
 function Connection.tls_info() end
+
+local function refuse(method, who)
+  return function()
+    errors.raise("InvalidStateError", "%s: only sockets of %s can", method, who)
+  end
+end
+
+-- Of upgrade()'s sockets, libws.resty.worker replaces the first two.
+Connection.subscribe = refuse("subscribe", "a server")
+Connection.unsubscribe = refuse("unsubscribe", "a server")
+Connection.set_request_headers = refuse("setRequestHeaders", "libws.WebSocket")
 
 return connection

@@ -100,14 +100,21 @@ local is_watched = false
 
 local watch
 
---- nginx calls timers early, with `is_exiting`, when the worker is told to go.
-local function on_timer(is_exiting)
-  is_watched = false
-  if not is_exiting then
-    return next(connections) and watch()
-  end
+local function close_all()
   for connection in pairs(connections) do
     connection:close_with(GOING_AWAY)
+  end
+end
+
+--- nginx calls timers early, with `is_exiting`, when the worker is told to go. It
+-- does so outside its loop, which would not look at woken semaphores before the
+-- next event; hence another timer.
+local function on_timer(is_exiting)
+  is_watched = false
+  if is_exiting then
+    ngx.timer.at(0, close_all)
+  elseif next(connections) then
+    watch()
   end
 end
 
