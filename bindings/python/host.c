@@ -32,8 +32,7 @@ PyObject *core_host_module(core_state *state) {
 
 /* -- Exceptions ------------------------------------------------------------ */
 
-/* Takes the exception that is set, with its traceback. */
-static PyObject *take_exception(void) {
+PyObject *core_take_exception(void) {
 #if PY_VERSION_HEX >= 0x030C0000
   return PyErr_GetRaisedException();
 #else
@@ -69,7 +68,7 @@ int core_host_report(core_state *state, PyObject *host, PyObject *source) {
     PyErr_WriteUnraisable(source);
     return 0;
   }
-  PyObject *error = take_exception();
+  PyObject *error = core_take_exception();
   const int result = report_to_host(state, host, error, source);
   Py_DECREF(error);
   if (result == 0) return 0;

@@ -15,6 +15,9 @@ int core_host_running(core_state *state, PyObject **out_host);
 /* Imports libws._host, whose functions need Python. Borrowed. */
 PyObject *core_host_module(core_state *state);
 
+/* Takes the exception that is set, with its traceback. */
+PyObject *core_take_exception(void);
+
 /* Reports the exception that is set to the host's exception handler, or, with
  * `host` NULL, to sys.unraisablehook. `source` is whose handler raised it. */
 int core_host_report(core_state *state, PyObject *host, PyObject *source);

@@ -48,6 +48,14 @@ static int check(const core_server *self) {
   return core_loop_check(self->loop);
 }
 
+static void forget_hooks(core_server *self) {
+  Py_CLEAR(self->on_connection);
+  Py_CLEAR(self->on_upgrade);
+  Py_CLEAR(self->on_request);
+  Py_CLEAR(self->on_error);
+  Py_CLEAR(self->on_close);
+}
+
 /* -- Listening ------------------------------------------------------------- */
 
 /* Where to listen; objects are borrowed. */
@@ -118,10 +126,14 @@ static int set_address(place *p, PyObject *host, PyObject *port) {
   return 0;
 }
 
+/* Makes what a listener needs but its descriptor. */
+static int prepare(core_state *state, place *p) {
+  return core_tls_server_context(state, p->tls, &p->is.tls);
+}
+
 static int listen_at(core_server *self, place *p) {
   core_state *state = state_of(self);
-  if (core_tls_server_context(state, p->tls, &p->is.tls) < 0 ||
-      (p->sock != NULL && core_take_fd(state, p->sock, &p->is.fd) < 0)) {
+  if (p->sock != NULL && core_take_fd(state, p->sock, &p->is.fd) < 0) {
     return -1;
   }
   ws_error error = {.message = ""};
@@ -140,6 +152,7 @@ static PyObject *server_listen(PyObject *op, PyObject *args, PyObject *kwargs) {
   init_place(&p);
   int result = set_address(&p, host, port);
   if (result == 0) result = core_options_set(kwargs, listen_options, &p, NULL);
+  if (result == 0) result = prepare(state_of(self), &p);
   if (result == 0) result = listen_at(self, &p);
   Py_XDECREF(p.unix_path);
   if (result < 0) return NULL;
@@ -370,14 +383,8 @@ static PyObject *tell_later(PyObject *pair, PyObject *unused) {
 
 static PyMethodDef tell_later_def = {"tell", tell_later, METH_NOARGS, NULL};
 
-/* Turns the exception that is set into an error event to come. */
-static int postpone_error(core_server *self) {
-  PyObject *type;
-  PyObject *error;
-  PyObject *traceback;
-  if (!PyErr_ExceptionMatches(PyExc_OSError)) return -1;
-  PyErr_Fetch(&type, &error, &traceback);
-  PyErr_NormalizeException(&type, &error, &traceback);
+/* Has the error event come, for the exception that is taken. */
+static int post_error(core_server *self, PyObject *error) {
   PyObject *pair = PyTuple_Pack(2, (PyObject *)self, error);
   PyObject *callback =
       pair != NULL ? PyCFunction_New(&tell_later_def, pair) : NULL;
@@ -385,11 +392,21 @@ static int postpone_error(core_server *self) {
       callback != NULL ? core_loop_post(self->loop, callback) : -1;
   Py_XDECREF(callback);
   Py_XDECREF(pair);
-  Py_XDECREF(type);
-  Py_XDECREF(error);
-  Py_XDECREF(traceback);
+  return result;
+}
+
+/* The constructor could not listen: the server ends, and if the system was why,
+ * its error event says so. For all else the exception stays. */
+static int fail_to_listen(core_server *self) {
   self->is_closing = true;
   (void)ws_server_close(self->handle, 0, "", 0, 0);
+  if (!PyErr_ExceptionMatches(PyExc_OSError)) {
+    forget_hooks(self);
+    return -1;
+  }
+  PyObject *error = core_take_exception();
+  const int result = post_error(self, error);
+  Py_DECREF(error);
   return result;
 }
 
@@ -409,11 +426,12 @@ static int make_server(core_server *self, making *m, PyObject *host,
                        PyObject *port, PyObject *kwargs) {
   if (core_options_set(kwargs, server_options, m, &m->conn) < 0 ||
       check_places(m, port) < 0 || set_address(&m->place, host, port) < 0 ||
+      prepare(core_state_of(Py_TYPE(self)), &m->place) < 0 ||
       make_handle(self, m) < 0) {
     return -1;
   }
   if (!m->should_listen || listen_at(self, &m->place) == 0) return 0;
-  return postpone_error(self);
+  return fail_to_listen(self);
 }
 
 static int server_init(PyObject *op, PyObject *args, PyObject *kwargs) {
@@ -931,12 +949,7 @@ static int server_traverse(PyObject *op, visitproc visit, void *arg) {
 }
 
 static int server_clear(PyObject *op) {
-  core_server *self = (core_server *)op;
-  Py_CLEAR(self->on_connection);
-  Py_CLEAR(self->on_upgrade);
-  Py_CLEAR(self->on_request);
-  Py_CLEAR(self->on_error);
-  Py_CLEAR(self->on_close);
+  forget_hooks((core_server *)op);
   return 0;
 }
 

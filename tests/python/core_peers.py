@@ -56,7 +56,8 @@ class Wire:
         self.rest = b""
         self.head = b""
         sock.settimeout(SECONDS)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if sock.family == socket.AF_INET:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     # -- Bytes
 
@@ -209,12 +210,15 @@ class Peer:
 
 
 class Client(threading.Thread):
-    """A client whose connection to a port is used by `script(wire)`."""
+    """A client whose connection to a port is used by `script(wire)`. `on_end()` is
+    called at its end, to wake who waits for it."""
 
-    def __init__(self, port, script):
+    def __init__(self, port, script, on_end=lambda: None):
         super().__init__()
         self.port = port
         self.script = script
+        self.on_end = on_end
+        self.has_ended = False
         self.errors = []
         self.start()
 
@@ -224,6 +228,8 @@ class Client(threading.Thread):
                 self.script(Wire(sock, masks=True))
         except BaseException as error:
             self.errors.append(error)
+        self.has_ended = True
+        self.on_end()
 
     def finish(self):
         self.join(SECONDS)

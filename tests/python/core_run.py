@@ -32,11 +32,15 @@ def run(loop=None):
 def run_until(condition, loop=None):
     """Turns the loop until the condition holds."""
     loop = loop or libws.get_loop()
-    limit = loop.timer(LIMIT, lambda: None)
-    while not condition():
-        loop.wait()
-        loop.dispatch()
-    limit.cancel()
+    late = []
+    limit = loop.timer(LIMIT, lambda: late.append(True))
+    try:
+        while not condition():
+            assert not late, "what was waited for did not happen"
+            loop.wait()
+            loop.dispatch()
+    finally:
+        limit.cancel()
 
 
 def record(target, log=None):

@@ -10,12 +10,6 @@ from core_run import FAILED, record, run
 import libws
 
 
-@pytest.fixture(autouse=True)
-def no_sockets_left():
-    yield
-    libws.get_loop().close()
-
-
 def url_of(text, *args):
     return libws.WebSocket(text, *args).url
 

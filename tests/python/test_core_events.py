@@ -2,6 +2,7 @@
 
 import gc
 import sys
+import threading
 import weakref
 
 import pytest
@@ -573,14 +574,23 @@ def test_no_event_comes_before_the_loop_runs():  # Rows 276, 277.
 
 def test_a_handler_that_closes_another_socket_silences_it():  # Row 280.
     log = []
+    go = threading.Event()
+    written = threading.Barrier(3)
 
     def script(wire):
         wire.open()
+        go.wait(10)
         wire.write(frame(TEXT, b"1") + frame(TEXT, b"2"))
+        written.wait(10)
         wire.receive()
 
     with Peer(script) as one, Peer(script) as two:
         sockets = [libws.WebSocket(one.url), libws.WebSocket(two.url)]
+
+        def onopen(event):
+            if all(ws.readyState == 1 for ws in sockets):
+                go.set()
+                written.wait(10)
 
         def onmessage(event):
             log.append(event.data)
@@ -588,6 +598,7 @@ def test_a_handler_that_closes_another_socket_silences_it():  # Row 280.
                 ws.close()
 
         for ws in sockets:
+            ws.onopen = onopen
             ws.onmessage = onmessage
         run()
     assert log == ["1"]

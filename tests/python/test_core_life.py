@@ -502,8 +502,9 @@ def test_a_signal_interrupts_a_run():
     out, err = python(
         """
         import libws, os, signal, threading
-        hold = libws.get_loop().timer(60, print)
-        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+        loop = libws.get_loop()
+        hold = loop.timer(60, print)
+        loop.timer(0, threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT)).start)
         try:
             libws.run()
         except KeyboardInterrupt:
