@@ -21,8 +21,6 @@ local Server = require "libws.server"
 local tls = require "libws.tls"
 local websocket = require "libws.websocket"
 
-local DEFAULT_HIGH_WATER = 1024 * 1024
-
 local libws = {
   _VERSION = "libws " .. core.version,
   Event = event.Event,
@@ -100,7 +98,7 @@ local function open(url, protocols, given)
     _id = id,
     _url = url,
     _origin = origin_of(url),
-    _high_water = c_options.send_high_water or DEFAULT_HIGH_WATER,
+    _high_water = c_options.send_high_water,
   })
   loop.sockets[id] = ws
   loop:started()

@@ -8,8 +8,6 @@ local options = require "libws.options"
 local tls = require "libws.tls"
 local websocket = require "libws.websocket"
 
-local DEFAULT_HIGH_WATER = 1024 * 1024
-
 -- -- Requests ------------------------------------------------------------------
 
 --- A request that waits for its answer: method, target, path, headers,
@@ -183,7 +181,7 @@ function Server.new(loop, given)
     _loop = loop,
     _scheme = listen.tls and "wss://" or "ws://",
     _protocols = set_of(c_options.protocols),
-    _high_water = c_options.send_high_water or DEFAULT_HIGH_WATER,
+    _high_water = c_options.send_high_water,
     _tracks_clients = own.client_tracking ~= false,
   }, Server)
   server._handle, server._id = loop.handle:serve(c_options)
@@ -272,9 +270,7 @@ local function open(loop, id, server, request, handle)
     _url = server._scheme .. (request.headers.host or "") .. request.target,
     _origin = request.headers.origin or "",
     _server = server,
-    _request = request,
     _high_water = server._high_water,
-    _has_opened = true,
   })
   loop.sockets[id] = ws
   if server._tracks_clients then

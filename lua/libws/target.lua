@@ -80,16 +80,29 @@ end
 
 local function ignore() end
 
---- Sets what ws.onmessage and the like stand for. A new value takes the place of
--- the old one in the order; nil gives the place up. An object with handleEvent
--- is kept and not called (HTML, "the event handler processing algorithm").
-function target.set_handler(lists, handlers, kind, value)
-  local listener = handlers[kind]
+local function find_handler(lists, kind)
+  for _, listener in ipairs(lists[kind] or {}) do
+    if listener.is_handler then
+      return listener
+    end
+  end
+end
+
+--- What ws.onmessage and the like stand for.
+function target.get_handler(lists, kind)
+  local listener = find_handler(lists, kind)
+  return listener and listener.value
+end
+
+--- Sets it. A new value takes the place of the old one in the order; nil gives
+-- the place up. An object with handleEvent is kept and not called (HTML, "the
+-- event handler processing algorithm").
+function target.set_handler(lists, kind, value)
+  local listener = find_handler(lists, kind)
   if value == nil then
     if listener then
       remove(lists, kind, listener)
     end
-    handlers[kind] = nil
     return
   end
   callback_of(value, "on" .. kind)
@@ -98,9 +111,7 @@ function target.set_handler(lists, handlers, kind, value)
     listener.value, listener.callback = value, callback
     return
   end
-  listener = { value = value, callback = callback, is_handler = true }
-  handlers[kind] = listener
-  append(lists, kind, listener)
+  append(lists, kind, { value = value, callback = callback, is_handler = true })
 end
 
 --- Called before a listener is: one that is to be called once is gone already

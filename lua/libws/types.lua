@@ -228,7 +228,7 @@ function WebSocketClass.is(value) end
 ---@field binaryType "blob"|"arraybuffer" Lua gives strings for both.
 ---@field remoteAddress string
 ---@field response libws.Response? Of a client: the 101.
----@field request libws.Request? Of a server's socket.
+---@field request table? In nginx only; elsewhere onconnection gets it, and keeps what it needs.
 ---@field server libws.Server? Of a server's socket.
 ---@field onopen libws.Listener?
 ---@field onmessage libws.Listener?

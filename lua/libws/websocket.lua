@@ -45,15 +45,17 @@ end
 -- -- Life ----------------------------------------------------------------------
 
 --- Makes the object for a handle. `fields` are private: _loop, _id, _url,
--- _origin, _high_water, _server, _request.
+-- _origin, and if they differ from the defaults below, _high_water, _server,
+-- _request. An idle connection holds little else.
 function websocket.new(handle, fields)
   local ws = fields
   ws._handle = handle
-  ws._listeners, ws._handlers = {}, {}
-  ws._inbox = false
-  ws._binary_type = "blob"
+  ws._listeners = {}
   return setmetatable(ws, meta)
 end
+
+-- What an object has until it gets its own.
+local defaults = { _binary_type = "blob", _high_water = 1024 * 1024, _inbox = false }
 
 -- WHATWG WebSockets 7, "Garbage collection": which listeners keep a WebSocket
 -- alive that nobody refers to. Ours beyond the browser's count as message.
@@ -105,7 +107,8 @@ local getters = {
   remoteAddress = function(ws)
     return ws._handle:peer_address()
   end,
-  -- The 101 that a client got, the request of a server's socket, its server.
+  -- The 101 that a client got; in nginx, the request; of a server's socket, the
+  -- server. What else of a request is needed, onconnection keeps.
   response = function(ws)
     return ws._response
   end,
@@ -141,11 +144,10 @@ end
 for _, kind in ipairs { "open", "message", "error", "close", "ping", "pong", "drain", "reconnect" } do
   local name = "on" .. kind
   getters[name] = function(ws)
-    local handler = ws._handlers[kind]
-    return handler and handler.value
+    return target.get_handler(ws._listeners, kind)
   end
   setters[name] = function(ws, value)
-    target.set_handler(ws._listeners, ws._handlers, kind, value)
+    target.set_handler(ws._listeners, kind, value)
     changed_listeners(ws)
   end
 end
@@ -154,6 +156,10 @@ function meta.__index(ws, key)
   local method = WebSocket[key]
   if method ~= nil then
     return method
+  end
+  local default = defaults[key]
+  if default ~= nil then
+    return default
   end
   local getter = getters[key]
   if getter then
@@ -298,7 +304,7 @@ end
 --- Takes the inbox away from a socket that listeners, or nobody, read from.
 function WebSocket:_drop_inbox()
   if self._inbox and not self._is_pulled and not has_messages(self) then
-    self._inbox = false
+    self._inbox = nil
     update_pause(self)
   end
 end
