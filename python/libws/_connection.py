@@ -158,10 +158,18 @@ def address_of(text: str) -> tuple[str, int] | str:
     return host.strip("[]"), int(port)
 
 
+def address_text(address: tuple[str, int] | tuple[str, int, int, int] | str) -> str:
+    """The text for an address of the socket module."""
+    if isinstance(address, str):
+        return f"unix:{address}"
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 class BaseConnection(Generic[Waiter]):
     """The common part of the connections of libws.asyncio and libws.sync."""
 
-    _socket: WebSocket | EngineSocket
+    _socket: WebSocket  # Or an EngineSocket, which looks the same from here.
     _max_queue: int | None
 
     request: Request | None = None
@@ -173,7 +181,7 @@ class BaseConnection(Generic[Waiter]):
 
     def _attach(self, socket: WebSocket | EngineSocket, max_queue: int | None) -> None:
         """Begins to receive from a socket that is open or about to be."""
-        self._socket = socket
+        self._socket = socket  # type: ignore[assignment]
         self._max_queue = max_queue
         socket._start_queue(max_queue, MAX_QUEUE_BYTES)
 

@@ -22,6 +22,8 @@ from ._options import Origins
 
 # (connection, request[, response]) -> Response | None, or an awaitable of that.
 Hook = Callable[..., Any]
+# (subprotocol, headers)
+Accept = Callable[[str | None, list[tuple[str, str]]], object]
 Steps = Generator[Any, Any, Response | None]
 
 
@@ -47,7 +49,12 @@ class Handshakes:
         hooks = (self._select, self._process_request, self._process_response)
         return not any(hooks) and not (self._origins and self._origins.has_patterns)
 
-    def answer(self, connection: object, request: Request) -> Steps:
+    def answer(
+        self,
+        connection: object,
+        request: Request,
+        accept: Accept,
+    ) -> Steps:
         """Answers a request, for a WebSocket or not.
 
         The generator returns a Response, or None when the request was accepted
@@ -66,13 +73,11 @@ class Handshakes:
         response = yield from self._revise(connection, request, Response(101))
         if response.status != 101:
             return response
-        request.accept(protocol, response.headers.raw_items())
+        accept(protocol, response.headers.raw_items())
         return None
 
     def _is_allowed(self, request: Request) -> bool:
-        return self._origins is None or self._origins.allow(
-            request.headers.get("Origin")
-        )
+        return self._origins is None or self._origins.allow(request.headers.get("Origin"))
 
     def _choose(self, connection: object, request: Request) -> Any:
         """By default the first one that the client offers and we speak."""
@@ -132,9 +137,7 @@ def basic_auth(
     """
     if (credentials is None) == (check_credentials is None):
         raise TypeError("one of credentials and check_credentials has to be given")
-    check = check_credentials or functools.partial(
-        _is_among, _encoded(credentials or ())
-    )
+    check = check_credentials or functools.partial(_is_among, _encoded(credentials or ()))
     realm = realm.replace("\\", "\\\\").replace('"', '\\"')
     refusal = Response(
         401,
@@ -155,9 +158,7 @@ def basic_auth(
     return process_request
 
 
-async def _refuse_unless(
-    is_right: Awaitable[bool], refusal: Response
-) -> Response | None:
+async def _refuse_unless(is_right: Awaitable[bool], refusal: Response) -> Response | None:
     return None if await is_right else refusal
 
 
@@ -200,24 +201,18 @@ class Routes:
     """
 
     def __init__(self, handlers: Mapping[str, Hook]) -> None:
-        self._routes = [
-            (_compiled(pattern), handler) for pattern, handler in handlers.items()
-        ]
+        self._routes = [(_compiled(pattern), handler) for pattern, handler in handlers.items()]
 
     def find(self, path: str) -> Callable[[Any], Any] | None:
         """Returns the handler with the arguments that the path has, or None."""
         for pattern, handler in self._routes:
             match = pattern.fullmatch(path)
             if match is not None:
-                arguments = {
-                    name: unquote(text) for name, text in match.groupdict().items()
-                }
+                arguments = {name: unquote(text) for name, text in match.groupdict().items()}
                 return functools.partial(handler, **arguments)
         return None
 
-    def process_request(
-        self, connection: Any, request: Request, inner: Hook | None = None
-    ) -> Any:
+    def process_request(self, connection: Any, request: Request, inner: Hook | None = None) -> Any:
         """The hook that refuses paths without a handler."""
         connection.handler = self.find(request.path)
         if connection.handler is None:

@@ -153,8 +153,7 @@ _SOCKET_NAMES = {
 def socket_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], int | None]:
     """Returns what a socket or server takes of it, and the bound of the queue."""
     named = {
-        _SOCKET_NAMES.get(name, name): value
-        for name, value in {**_DEFAULTS, **options}.items()
+        _SOCKET_NAMES.get(name, name): value for name, value in {**_DEFAULTS, **options}.items()
     }
     max_queue = _first(named.pop("max_queue", MAX_QUEUE))
     for name in ("max_message", "send_high_water"):
@@ -198,7 +197,7 @@ def take_ssl(options: dict[str, Any]) -> _ssl.SSLContext | None:
 
 Place: TypeAlias = tuple[str | None, int, dict[str, Any]]
 
-_PLACE_NAMES = ("sock", "unix", "unix_mode", "reuse_port", "backlog")
+_PLACE_NAMES = ("tls", "sock", "unix", "unix_mode", "reuse_port", "backlog")
 
 
 def places(

@@ -94,16 +94,15 @@ class Server:
             **options,
         )
 
+    async def _listen(self, host: str | None, port: int, place: dict[str, Any]) -> None:
+        self._core.listen(host, port, **place)
+
     # -- What is known ------------------------------------------------------
 
     @property
     def connections(self) -> set[ServerConnection]:
         """The connections that are open."""
-        return {
-            one
-            for one in self._tasks.values()
-            if one._socket.readyState == WebSocket.OPEN
-        }
+        return {one for one in self._tasks.values() if one._socket.readyState == WebSocket.OPEN}
 
     @property
     def port(self) -> int:
@@ -143,11 +142,9 @@ class Server:
     async def _negotiate(self, request: Request) -> Response | None:
         connection = self._connection_for(request)
         setattr(request, "_connection", connection)  # noqa: B010 - unknown to its type.
-        return await run_async(self._handshakes.answer(connection, request))
+        return await run_async(self._handshakes.answer(connection, request, request.accept))
 
-    def _on_connection(
-        self, socket: WebSocket | EngineSocket, request: Request
-    ) -> None:
+    def _on_connection(self, socket: WebSocket | EngineSocket, request: Request) -> None:
         connection = self._connection_for(request)
         connection._attach(socket, self._max_queue)
         task = self._loop.create_task(self._serve(connection))
@@ -255,7 +252,6 @@ class serve:  # noqa: N801 - it is used as a function.
     ) -> None:
         self._options, self._max_queue = socket_options(options)
         self._ssl = take_ssl(self._options)
-        self._tls = self._options.pop("tls", None)
         self._places = places(host, port, self._options)
         self._handshakes = Handshakes(self._options)
         self._handler = handler
@@ -277,20 +273,22 @@ class serve:  # noqa: N801 - it is used as a function.
         await self._server.__aexit__(kind, error, traceback)
 
     async def _start(self) -> Server:
-        server = Server(
-            self._handler,
-            self._handshakes,
-            self._create_connection,
-            self._max_queue,
-            self._options,
-        )
+        server = self._make()
         try:
-            for host, port, options in self._places:
-                server._core.listen(host, port, tls=self._tls, **options)
+            for place in self._places:
+                await server._listen(*place)
         except BaseException:
             server.close()
             raise
         return server
+
+    def _make(self) -> Server:
+        arguments = (self._handler, self._handshakes, self._create_connection)
+        if self._ssl is None:
+            return Server(*arguments, self._max_queue, self._options)
+        from .transport import SSLServer
+
+        return SSLServer(*arguments, self._max_queue, self._options, context=self._ssl)
 
 
 def unix_serve(handler: Handler, path: str | os.PathLike[str], **options: Any) -> serve:

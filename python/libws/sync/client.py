@@ -10,12 +10,11 @@ from .connection import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from typing_extensions import Unpack
 
-    from .._engine import EngineSocket
     from .._options import ClientOptions
+    from .tls import ClientSocket
 
 
 class ClientConnection(Connection):
@@ -25,7 +24,7 @@ class ClientConnection(Connection):
 def connect(
     uri: str,
     *,
-    create_connection: Callable[[Loop], ClientConnection] = ClientConnection,
+    create_connection: Callable[[Loop | ClientSocket], ClientConnection] = ClientConnection,
     **options: Unpack[ClientOptions],
 ) -> ClientConnection:
     """Connects to a WebSocket server, and returns when the connection is open.
@@ -35,16 +34,18 @@ def connect(
     """
     named, max_queue = client_options(options)
     context = take_ssl(named)
-    loop = Loop()
-    try:
-        connection = create_connection(loop)
-        socket: WebSocket | EngineSocket
-        if context is None:
-            socket = WebSocket(uri, options.get("subprotocols"), loop=loop, **named)
-        else:
-            from .tls import ClientSocket
+    loop: Loop | ClientSocket
+    socket: WebSocket | ClientSocket
+    if context is None:
+        loop = Loop()
+    else:
+        from .tls import ClientSocket
 
-            socket = ClientSocket(uri, options.get("subprotocols"), named, context)
+        loop = socket = ClientSocket(uri, options.get("subprotocols"), named, context)
+    try:
+        if isinstance(loop, Loop):
+            socket = WebSocket(uri, options.get("subprotocols"), loop=loop, **named)
+        connection = create_connection(loop)
         connection._attach(socket, max_queue)
         connection._wait_open()
     except BaseException:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from .._connection import (
     INTERNAL_ERROR,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .._connection import Data, Message
+    from .tls import BlockingSocket
 
 Result = TypeVar("Result")
 # Filled with the time of the pong.
@@ -51,7 +52,7 @@ class Connection(BaseConnection[Answer]):
     then.
     """
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: Loop | BlockingSocket) -> None:
         super().__init__()
         self._loop = loop
         self._turns = threading.Condition()
@@ -93,7 +94,7 @@ class Connection(BaseConnection[Answer]):
 
     def recv_many(self, timeout: float | None = None) -> list[Data]:
         """Returns all messages there are, waiting for the first one if need be."""
-        messages = [self._wait_for_item(self._take, timeout)]
+        messages: list[Data] = [self._wait_for_item(self._take, timeout)]
         with self._alone():
             items = self._socket._pop_all()
             if self._pieces is None:
@@ -131,14 +132,12 @@ class Connection(BaseConnection[Answer]):
     def _take(self) -> Data | None:
         """Takes a message out of the queue, if there is one."""
         while (item := self._socket._pop()) is not None:
-            message = item if self._pieces is None else self._pieces.join(item)
+            message: Data | None = item if self._pieces is None else self._pieces.join(item)
             if message is not None:
                 return message
         return None
 
-    def _wait_for_item(
-        self, take: Callable[[], Result | None], timeout: float | None
-    ) -> Result:
+    def _wait_for_item(self, take: Callable[[], Any], timeout: float | None) -> Any:
         item = self._wait(lambda: self._next_item(take), timeout)
         if item is None:
             raise TimeoutError("no message has come in time")
@@ -152,9 +151,7 @@ class Connection(BaseConnection[Answer]):
 
     # -- Sending ------------------------------------------------------------
 
-    def send(
-        self, message: Message | Iterable[Message], text: bool | None = None
-    ) -> None:
+    def send(self, message: Message | Iterable[Message], text: bool | None = None) -> None:
         """Sends a message: str as text, bytes-like as binary.
 
         `text` forces the one or the other. An iterable is sent as one message in
@@ -181,9 +178,7 @@ class Connection(BaseConnection[Answer]):
                 self._begin_close(INTERNAL_ERROR, "unfinished message")
             raise
 
-    def _post(
-        self, data: Message, text: bool | None = None, is_last: bool = True
-    ) -> bool:
+    def _post(self, data: Message, text: bool | None = None, is_last: bool = True) -> bool:
         """Sends without waiting; returns False when the connection is not open."""
         with self._alone():
             if self._socket.readyState != WebSocket.OPEN:

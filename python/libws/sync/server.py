@@ -6,6 +6,7 @@ the thread that is in serve_forever() does nothing but accept.
 
 from __future__ import annotations
 
+import contextlib
 import selectors
 import socket
 import sys
@@ -25,21 +26,23 @@ from .._core import (
     WebSocket,
     WebSocketServer,
 )
-from .._handshake import Handshakes, Routes, run_sync
+from .._handshake import Accept, Handshakes, Routes, run_sync
 from .._options import places, socket_options, take_ssl
 from .connection import Connection
 
 if TYPE_CHECKING:
+    import ssl
     from types import TracebackType
 
     from typing_extensions import Self, Unpack
 
     from .._connection import Message
     from .._handshake import Hook
-    from .._options import ServerOptions
+    from .._options import TLS, ServerOptions
+    from .tls import ServerSocket
 
 Handler = Callable[["ServerConnection"], object]
-MakeConnection = Callable[[Loop, Request], "ServerConnection"]
+MakeConnection = Callable[["Loop | ServerSocket", Request], "ServerConnection"]
 
 # How long accepting pauses, in seconds, when the system is out of descriptors.
 ACCEPT_PAUSE = 0.1
@@ -53,7 +56,7 @@ class ServerConnection(Connection):
     username: str
     """Who has been authenticated, with basic_auth()."""
 
-    def __init__(self, loop: Loop, request: Request) -> None:
+    def __init__(self, loop: Loop | ServerSocket, request: Request) -> None:
         super().__init__(loop)
         self.request = request
 
@@ -75,14 +78,15 @@ class Server:
         listeners: list[socket.socket],
         create_connection: MakeConnection,
         max_queue: int | None,
+        tls: TLS,
+        context: ssl.SSLContext | None,
         options: dict[str, Any],
     ) -> None:
         self._handler = handler
         self._listeners = listeners
         self._create_connection = create_connection
         self._max_queue = max_queue
-        self._context = take_ssl(options)
-        self._tls = options.pop("tls", None)
+        self._tls, self._context = tls, context
         self._max_connections = options.pop("max_connections", None)
         self._handshakes = Handshakes(options)
         self._options = options
@@ -129,8 +133,7 @@ class Server:
         thread = threading.Thread(target=self._run, args=(sock,), name="libws-server")
         with self._lock:
             is_full = (
-                self._max_connections is not None
-                and len(self._threads) >= self._max_connections
+                self._max_connections is not None and len(self._threads) >= self._max_connections
             )
             if self._is_closing or is_full:
                 sock.close()
@@ -142,24 +145,23 @@ class Server:
 
     def _run(self, sock: socket.socket) -> None:
         try:
-            with Loop() as loop:
-                connection = self._shake_hands(loop, sock)
-                if connection is not None:
-                    self._handle(connection)
+            if self._context is None:
+                with Loop() as loop:
+                    self._serve(self._shake_hands(loop, sock))
+            else:
+                self._run_with(self._context, sock)
         finally:
             with self._lock:
                 del self._threads[threading.current_thread()]
 
     def _shake_hands(self, loop: Loop, sock: socket.socket) -> ServerConnection | None:
-        """Returns the connection, or None if the client wanted another one."""
-        opened: list[ServerConnection] = []
+        """Returns the connection, or None if the client did not want one."""
         hook = None if self._handshakes.are_plain else partial(self._negotiate, loop)
+        opened: list[ServerConnection] = []
         server = WebSocketServer(
             listen=False,
             loop=loop,
-            onconnection=lambda socket, request: opened.append(
-                self._open(loop, socket, request)
-            ),
+            onconnection=lambda *found: opened.append(self._open(loop, *found)),
             onupgrade=hook,
             onrequest=hook,
             client_tracking=False,
@@ -171,18 +173,38 @@ class Server:
             loop.dispatch()
         return opened[0] if opened else None
 
-    def _connection_for(self, loop: Loop, request: Request) -> ServerConnection:
+    def _run_with(self, context: ssl.SSLContext, sock: socket.socket) -> None:
+        from .tls import ServerSocket
+
+        opened: list[ServerConnection] = []
+        options = {name: value for name, value in self._options.items() if name != "protocols"}
+        try:
+            end = ServerSocket(sock, options, context)
+        except OSError:
+            return  # The client has spoken no TLS, or has gone.
+        end.on_request = lambda request: self._negotiate(end, request, end._engine.accept)
+        end.on_connection = lambda request: opened.append(self._open(end, end, request))
+        with contextlib.closing(end):
+            while not opened and not end.has_ended:
+                end.wait()
+                end.dispatch()
+            self._serve(opened[0] if opened else None)
+
+    def _connection_for(self, loop: Loop | ServerSocket, request: Request) -> ServerConnection:
         """The connection that the hooks of a request have seen, if any."""
         known: ServerConnection | None = getattr(request, "_connection", None)
         return known or self._create_connection(loop, request)
 
-    def _negotiate(self, loop: Loop, request: Request) -> Response | None:
+    def _negotiate(
+        self, loop: Loop | ServerSocket, request: Request, accept: Accept | None = None
+    ) -> Response | None:
         connection = self._connection_for(loop, request)
         setattr(request, "_connection", connection)  # noqa: B010 - unknown to its type.
-        return run_sync(self._handshakes.answer(connection, request))
+        accept = accept or request.accept
+        return run_sync(self._handshakes.answer(connection, request, accept))
 
     def _open(
-        self, loop: Loop, socket: WebSocket, request: Request
+        self, loop: Loop | ServerSocket, socket: WebSocket | ServerSocket, request: Request
     ) -> ServerConnection:
         connection = self._connection_for(loop, request)
         connection._attach(socket, self._max_queue)
@@ -192,6 +214,10 @@ class Server:
         if is_late:
             socket.closeWith(GOING_AWAY)
         return connection
+
+    def _serve(self, connection: ServerConnection | None) -> None:
+        if connection is not None:
+            self._handle(connection)
 
     def _handle(self, connection: ServerConnection) -> None:
         code = INTERNAL_ERROR
@@ -250,14 +276,14 @@ def serve(
     plain functions. For each connection there is a thread.
     """
     named, max_queue = socket_options(options)
+    context = take_ssl(named)
+    tls = named.pop("tls", None)
     where = places(host, port, named)
     listeners = [listener for place in where for listener in _listeners(*place)]
-    return Server(handler, listeners, create_connection, max_queue, named)
+    return Server(handler, listeners, create_connection, max_queue, tls, context, named)
 
 
-def _listeners(
-    host: str | None, port: int, place: dict[str, Any]
-) -> list[socket.socket]:
+def _listeners(host: str | None, port: int, place: dict[str, Any]) -> list[socket.socket]:
     """Begins to listen at a place; a name may have several addresses."""
     if place.get("sock") is not None:
         return [place["sock"]]

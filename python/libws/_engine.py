@@ -1,0 +1,338 @@
+"""The socket of the shells on an engine without I/O, for a transport of Python's.
+
+It stands in for libws.WebSocket where an ssl.SSLContext has to be used, and has
+the part of its interface that the shells need. Bytes come in by _feed() and go
+out by _write(); a subclass brings the transport, and calls _process() whenever
+something may have happened.
+"""
+
+from __future__ import annotations
+
+import collections
+import ssl
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ._core import (
+    CloseEvent,
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    ControlEvent,
+    ErrorEvent,
+    Event,
+    MessageEvent,
+    NetworkError,
+    RequestEvent,
+    TLSError,
+    WebSocketError,
+)
+from ._core import Connection as Engine
+
+if TYPE_CHECKING:
+    from ._connection import Data, Message, Piece
+    from ._core import Request, Response, SocketStats, TLSInfo
+
+WRITE_LIMIT = 1024 * 1024
+
+# RFC 6455 7.4.1; 1005 stands for no code at all.
+ORDERLY_CODES = frozenset({1000, 1001, 1005})
+
+
+class EngineSocket:
+    """What a connection of the shells stands on, whatever the transport."""
+
+    onopen: Callable[[Event], object] | None = None
+    onclose: Callable[[Event], object] | None = None
+    onpong: Callable[[ControlEvent], object] | None = None
+    _waiter: Callable[[], object] | None = None
+    _drain_waiter: Callable[[], object] | None = None
+
+    def __init__(self, engine: Engine, write_limit: int | None) -> None:
+        self._engine = engine
+        self._write_limit = write_limit
+        self._queue: collections.deque[Data | Piece] = collections.deque()
+        self._queued_bytes = 0
+        self._max_messages: int | None = None
+        self._max_bytes: int | None = None
+        self._is_paused = False
+        self._is_processing = False
+        self._trouble: Exception | None = None  # Of the transport.
+        self._failure: WebSocketError | None = None
+        self._close_info: tuple[int, str, bool] | None = None
+
+    # -- What a subclass does -----------------------------------------------
+
+    def _write(self, data: bytes) -> None:
+        """Writes all of it, now or when it is possible."""
+        raise NotImplementedError
+
+    def _is_writable(self) -> bool:
+        """Whether the transport wants more; otherwise the engine keeps it."""
+        return True
+
+    def _set_timer(self, timeout: float | None) -> None:
+        """Has _process() called after that time, at the latest."""
+        raise NotImplementedError
+
+    def _set_reading(self, is_reading: bool) -> None:
+        """Stops or goes on calling _feed()."""
+        raise NotImplementedError
+
+    def _close_transport(self) -> None:
+        """Closes the transport when all is written; may be called again."""
+        raise NotImplementedError
+
+    def _answer(self, request: Request) -> None:
+        """A server: accepts or refuses the request."""
+        raise NotImplementedError
+
+    def _ssl_object(self) -> ssl.SSLObject | ssl.SSLSocket | None:
+        """What knows of TLS."""
+        raise NotImplementedError
+
+    # -- Events -------------------------------------------------------------
+
+    def _feed(self, data: bytes) -> None:
+        self._engine.feed(data)
+        self._process()
+
+    def _process(self) -> None:
+        """Delivers what the engine has to tell, and writes what it has to say."""
+        if self._is_processing:
+            return  # By a handler; what it causes is seen in the loop below.
+        self._is_processing = True
+        try:
+            self._engine.tick()
+            while (event := self._engine.next_event()) is not None:
+                self._deliver(event)
+        finally:
+            self._is_processing = False
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._is_writable():
+            data = self._engine.output()
+            if data:
+                self._write(data)
+        if self._close_info is not None:
+            self._close_transport()
+        else:
+            self._set_timer(self._engine.timeout)
+
+    def _deliver(self, event: Event) -> None:
+        if isinstance(event, MessageEvent):
+            self._enqueue(event.data)
+        elif isinstance(event, CloseEvent):
+            self._close_info = (event.code, event.reason, event.wasClean)
+            self._wake("_waiter")
+            self._wake("_drain_waiter")
+            self._call(self.onclose, event)
+        elif isinstance(event, RequestEvent):
+            self._answer(event.request)
+        elif event.type == "open":
+            self._call(self.onopen, event)
+        elif event.type == "pong":
+            self._call(self.onpong, event)
+        elif event.type == "drain":
+            self._wake("_drain_waiter")
+        elif isinstance(event, ErrorEvent):
+            self._failure = self._failure_of(event)
+
+    @staticmethod
+    def _call(handler: Callable[[Any], object] | None, event: Event) -> None:
+        if handler is not None:
+            handler(event)
+
+    def _wake(self, name: str) -> None:
+        waiter = getattr(self, name)
+        if waiter is not None:
+            setattr(self, name, None)
+            waiter()
+
+    def _fail(self, trouble: Exception) -> None:
+        """The transport has failed, or could not be made."""
+        self._trouble = trouble
+        self._engine.abort(True)
+        self._process()
+
+    def _failure_of(self, event: ErrorEvent) -> WebSocketError:
+        """The engine knows nothing of the transport but that it has failed."""
+        failure: WebSocketError = event.error
+        trouble = self._trouble
+        if trouble is None:
+            return failure
+        kind = TLSError if isinstance(trouble, ssl.SSLError) else NetworkError
+        specific = kind(str(trouble) or type(trouble).__name__)
+        vars(specific).update(vars(failure))
+        specific.__cause__ = trouble
+        return specific
+
+    # -- The queue ----------------------------------------------------------
+
+    def _start_queue(
+        self,
+        max_messages: int | None = 16,
+        max_bytes: int | None = 1024 * 1024,
+        streaming: bool = False,
+    ) -> None:
+        self._max_messages = max_messages
+        self._max_bytes = max_bytes
+        if streaming:
+            self._engine.set_streaming(True)
+
+    def _enqueue(self, item: Data | Piece) -> None:
+        self._queue.append(item)
+        self._queued_bytes += _size(item)
+        if not self._has_room(1):
+            self._set_paused(True)
+        self._wake("_waiter")
+
+    def _has_room(self, share: int) -> bool:
+        """Whether less than the whole or a half (1, 2) of the bounds is used."""
+        if self._max_messages is not None and len(self._queue) * share >= self._max_messages:
+            return not self._queue
+        return self._max_bytes is None or self._queued_bytes * share < self._max_bytes
+
+    def _set_paused(self, is_paused: bool) -> None:
+        if self._is_paused == is_paused or self._close_info is not None:
+            return
+        self._is_paused = is_paused
+        if is_paused:
+            self._engine.pause()
+        else:
+            self._engine.resume()
+        self._set_reading(not is_paused)
+
+    def _pop(self) -> Data | Piece | None:
+        if not self._queue:
+            return None
+        item = self._queue.popleft()
+        self._queued_bytes -= _size(item)
+        self._resume_if_room()
+        return item
+
+    def _pop_all(self) -> list[Any]:
+        items = list(self._queue)
+        self._queue.clear()
+        self._queued_bytes = 0
+        self._resume_if_room()
+        return items
+
+    def _resume_if_room(self) -> None:
+        if self._is_paused and self._has_room(2):
+            self.resume()
+
+    def resume(self) -> None:
+        """Goes on reading."""
+        self._set_paused(False)
+        self._process()
+
+    # -- Calls --------------------------------------------------------------
+
+    def send(
+        self,
+        data: Message,
+        /,
+        *,
+        compress: bool = True,
+        fin: bool = True,
+        binary: bool | None = None,
+    ) -> None:
+        """As WebSocket.send()."""
+        self._engine.send(data, compress=compress, fin=fin, binary=binary)
+        self._process()
+
+    def closeWith(self, code: int | None = None, reason: str | None = None) -> None:  # noqa: N802
+        """As WebSocket.closeWith()."""
+        self._engine.closeWith(code, reason)
+        self._process()
+
+    def terminate(self) -> None:
+        """As WebSocket.terminate()."""
+        self._engine.abort()
+        self._process()
+
+    def ping(self, data: Message = b"", /) -> None:
+        """As WebSocket.ping()."""
+        self._engine.ping(data)
+        self._process()
+
+    def pong(self, data: Message = b"", /) -> None:
+        """As WebSocket.pong()."""
+        self._engine.pong(data)
+        self._process()
+
+    # -- What is known ------------------------------------------------------
+
+    @property
+    def readyState(self) -> int:  # noqa: N802
+        """As WebSocket.readyState."""
+        return self._engine.readyState
+
+    @property
+    def bufferedAmount(self) -> int:  # noqa: N802
+        """As WebSocket.bufferedAmount."""
+        return self._engine.bufferedAmount
+
+    @property
+    def protocol(self) -> str:
+        """As WebSocket.protocol."""
+        return self._engine.protocol
+
+    @property
+    def extensions(self) -> str:
+        """As WebSocket.extensions."""
+        return self._engine.extensions
+
+    @property
+    def response(self) -> Response | None:
+        """As WebSocket.response."""
+        return self._engine.response
+
+    @property
+    def _is_full(self) -> bool:
+        limit = self._write_limit
+        return limit is not None and self._engine.bufferedAmount > limit
+
+    def stats(self) -> SocketStats:
+        """As WebSocket.stats()."""
+        return self._engine.stats()
+
+    def tlsInfo(self) -> TLSInfo | None:  # noqa: N802
+        """As WebSocket.tlsInfo()."""
+        tls = self._ssl_object()
+        cipher = tls.cipher() if tls is not None else None
+        if tls is None or cipher is None:
+            return None
+        return {
+            "version": tls.version() or "",
+            "cipher": cipher[0],
+            "protocol": tls.selected_alpn_protocol() or "",
+            "server_name": tls.server_hostname or "",
+            "peer_subject": _subject(tls),
+            "is_resumed": bool(tls.session_reused),
+        }
+
+    def _closed_error(self) -> ConnectionClosed:
+        code, reason, was_clean = self._close_info or (1006, "", False)
+        is_ok = was_clean and code in ORDERLY_CODES
+        kind = ConnectionClosedOK if is_ok else ConnectionClosedError
+        error = kind(f"{code}: {reason}" if reason else str(code))
+        error.code = code
+        error.reason = reason
+        error.wasClean = was_clean
+        error.__cause__ = self._failure
+        return error
+
+
+def _size(item: Data | Piece) -> int:
+    return len(item[0]) if isinstance(item, tuple) else len(item)
+
+
+def _subject(tls: ssl.SSLObject | ssl.SSLSocket) -> str:
+    """The certificate's subject as "CN=example.com, O=Example"."""
+    certificate: Any = tls.getpeercert() or {}
+    names = {"commonName": "CN", "organizationName": "O", "countryName": "C"}
+    pairs = [pair for group in certificate.get("subject", ()) for pair in group]
+    return ", ".join(f"{names.get(name, name)}={value}" for name, value in pairs)
