@@ -6,15 +6,11 @@ did not expect.
 """
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from support.frames import Client
 from support.nginx import Nginx
-
-TOP = Path(__file__).resolve().parents[3]
-
 
 def pytest_addoption(parser):
     parser.addoption("--tree", required=True, help="where the rock for LuaJIT is installed")
@@ -36,10 +32,10 @@ def pytest_runtest_makereport(item, call):
 def start(request, tmp_path):
     """Starts an nginx: start(http="", server="", workers=1)."""
 
-    def starter(**options):
+    def starter(make=Nginx, **options):
         folder = tmp_path / f"nginx{len(starter.running)}"
         folder.mkdir()
-        nginx = Nginx(folder, request.config.getoption("tree"), **options)
+        nginx = make(folder, request.config.getoption("tree"), **options)
         starter.running.append(nginx)
         return nginx
 

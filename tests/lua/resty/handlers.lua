@@ -77,7 +77,7 @@ handlers["receive-timeout"] = function()
   local data, problem = ws:receive(0.01)
   ws:send(tostring(data) .. " " .. problem)
   while true do
-    data, problem = ws:receive(0.01)
+    data = ws:receive(0.01)
     if data then
       return ws:send("then " .. #data)
     end
@@ -405,6 +405,46 @@ handlers["client-in-timer"] = function()
     ws:close()
   end)
   ngx.say "started"
+end
+
+-- -- In place of lua-resty-websocket -------------------------------------------------
+
+--- Written as its documentation shows, for both ends.
+handlers["frames-server"] = function()
+  local server = require "libws.resty.websocket.server"
+  local wb, err = server:new { timeout = 5000, max_payload_len = 65535 }
+  if not wb then
+    log("failed to new websocket: ", err)
+    return ngx.exit(444)
+  end
+  while true do
+    local data, kind, problem = wb:recv_frame()
+    if not data then
+      return log("recv_frame: ", problem)
+    elseif kind == "close" then
+      wb:send_close(1000, "")
+      return log("close: ", problem, " ", data)
+    elseif kind == "text" then
+      wb:send_text(data)
+    elseif kind == "binary" then
+      wb:send_binary(data)
+    end
+  end
+end
+
+handlers["frames-client"] = function()
+  local client = require "libws.resty.websocket.client"
+  local wb = client:new()
+  ngx.say(wb:send_text "too early")
+  ngx.say(wb:connect("ws://127.0.0.1:1/"))
+  assert(wb:connect(ngx.unescape_uri(ngx.var.arg_url), { headers = { "X-Question: 1" } }))
+  ngx.say(wb:send_text "hello")
+  ngx.say(wb:recv_frame())
+  ngx.say(wb:send_binary "\0")
+  ngx.say(#wb:recv_frame())
+  wb:set_timeout(10)
+  ngx.say(wb:recv_frame())
+  ngx.say(wb:close())
 end
 
 return handlers

@@ -22,8 +22,7 @@ def test_a_reload_closes_with_1001_and_new_connections_go_to_the_new_worker(ngin
     assert newcomer.read_message() == b"hello"
     assert old in nginx.workers()
     for client in clients:
-        client.send(frame.payload, CLOSE)
-        assert client.is_at_end()
+        client.answer_close(frame)
     nginx.wait_for_log(f"worker process {old} exited with code 0")
     newcomer.send("still here")
     assert newcomer.read_message() == b"still here"
@@ -37,7 +36,7 @@ def test_a_reload_closes_clients_too(start):
         nginx.reload()
         frame = client.read()
         assert frame.close_code == 1001
-        client.send(frame.payload, CLOSE)
+        client.answer_close(frame)
         upstream.wait_for_log("echo closed 1001 '' true")
 
 
@@ -46,8 +45,7 @@ def test_an_end_in_good_order(nginx, connect):
     nginx.process.send_signal(signal.SIGQUIT)
     frame = client.read()
     assert frame.close_code == 1001
-    client.send(frame.payload, CLOSE)
-    assert client.is_at_end()
+    client.answer_close(frame)
     assert nginx.process.wait(10) == 0
 
 

@@ -55,7 +55,7 @@ class Client:
     def __init__(self, port, path=None, headers=(), compress=False):
         self.socket = socket.create_connection(("127.0.0.1", port), LIMIT)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.buffer = b""
+        self.buffer = bytearray()
         self.deflater = zlib.compressobj(wbits=-12)
         self.inflater = zlib.decompressobj(wbits=-15)
         if path is not None:
@@ -99,7 +99,7 @@ class Client:
         """Returns the status and the headers."""
         while b"\r\n\r\n" not in self.buffer:
             self._receive()
-        head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
+        head = self._take(self.buffer.index(b"\r\n\r\n") + 4)[:-4]
         first, *lines = head.decode("latin-1").split("\r\n")
         fields = dict(line.split(": ", 1) for line in lines)
         return int(first.split()[1]), {name.lower(): value for name, value in fields.items()}
@@ -115,7 +115,8 @@ class Client:
     def _take(self, count):
         while len(self.buffer) < count:
             self._receive()
-        taken, self.buffer = self.buffer[:count], self.buffer[count:]
+        taken = bytes(self.buffer[:count])
+        del self.buffer[:count]
         return taken
 
     def send_raw(self, data):
@@ -170,4 +171,11 @@ class Client:
         frame = self.read()
         assert frame.opcode == CLOSE, frame
         assert self.is_at_end()
+        self.socket.close()  # Or else nginx lingers.
         return frame.close_code
+
+    def answer_close(self, frame):
+        assert frame.opcode == CLOSE, frame
+        self.send(frame.payload, CLOSE)
+        assert self.is_at_end()
+        self.socket.close()

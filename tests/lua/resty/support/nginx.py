@@ -13,6 +13,7 @@ from pathlib import Path
 from .frames import LIMIT
 
 HERE = Path(__file__).resolve().parent.parent
+TOP = HERE.parents[2]
 MODULES = Path("/usr/lib/nginx/modules")
 
 PROGRAM = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
@@ -20,7 +21,6 @@ PROGRAM = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
 CONFIG = """
 load_module {modules}/ndk_http_module.so;
 load_module {modules}/ngx_http_lua_module.so;
-{user}
 daemon off;
 worker_processes {workers};
 worker_rlimit_nofile 20000;
@@ -34,11 +34,10 @@ http {{
   fastcgi_temp_path fastcgi;
   uwsgi_temp_path uwsgi;
   scgi_temp_path scgi;
-  lua_package_path "{here}/?.lua;{tree}/share/lua/5.1/?.lua;{tree}/share/lua/5.1/?/init.lua;{extra}/?.lua;/usr/share/lua/5.1/?.lua;;";
-  lua_package_cpath "{tree}/lib/lua/5.1/?.so;;";
+  {lua}
   {http}
   server {{
-    listen 127.0.0.1:{port};
+    listen 127.0.0.1:@PORT@;
     {server}
     location /app/ {{
       set $handler "";
@@ -47,6 +46,14 @@ http {{
     }}
   }}
 }}
+"""
+
+
+def lua_paths(tree):
+    modules = [f"{HERE}/?.lua", f"{tree}/share/lua/5.1/?.lua", "/usr/share/lua/5.1/?.lua"]
+    return f"""
+  lua_package_path "{';'.join(modules)};;";
+  lua_package_cpath "{tree}/lib/lua/5.1/?.so;;";
 """
 
 
@@ -60,30 +67,35 @@ def free_port():
 class Nginx:
     """Runs as long as the test; `handlers.lua` answers below /app/."""
 
-    def __init__(self, folder, tree, http="", server="", workers=1, extra=""):
+    def __init__(self, folder, tree, http="", server="", workers=1):
+        config = CONFIG.format(
+            modules=MODULES, here=HERE, lua=lua_paths(tree), http=http, server=server, workers=workers
+        )
+        self._run(folder, config)
+
+    @classmethod
+    def of_examples(cls, folder, tree):
+        """The one of examples/openresty, in a copy and at another port."""
+        shutil.copytree(TOP / "examples/openresty", folder, dirs_exist_ok=True)
+        config = (folder / "nginx.conf").read_text()
+        config = config.replace("127.0.0.1:8080", "127.0.0.1:@PORT@").replace("http {", "http {" + lua_paths(tree))
+        self = cls.__new__(cls)
+        self._run(folder, config)
+        return self
+
+    def _run(self, folder, config):
         self.folder = folder
         self.expected = []
         self.port, self.tls_port = free_port(), free_port()
-
-        def fill(text):
-            return text.replace("@PORT@", str(self.port)).replace("@TLS@", str(self.tls_port)).replace("@HERE@", str(folder))
-
-        config = CONFIG.format(
-            modules=MODULES,
-            user="user root;" if os.geteuid() == 0 else "",
-            here=HERE,
-            tree=tree,
-            extra=extra,
-            port=self.port,
-            http=fill(http),
-            server=fill(server),
-            workers=workers,
-        )
+        for name, value in (("@PORT@", self.port), ("@TLS@", self.tls_port), ("@HERE@", folder)):
+            config = config.replace(name, str(value))
         (folder / "nginx.conf").write_text(config)
         self.log_path = folder / "error.log"
+        # As root, nginx would have its workers run as somebody who cannot read here.
+        user = ["-g", "user root;"] if os.geteuid() == 0 else []
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [PROGRAM, "-p", str(folder), "-c", "nginx.conf"], stderr=log, stdin=subprocess.DEVNULL
+                [PROGRAM, "-p", str(folder), "-c", "nginx.conf", *user], stderr=log, stdin=subprocess.DEVNULL
             )
         self._wait_until_ready()
 
