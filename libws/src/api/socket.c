@@ -363,7 +363,11 @@ static bool pull(ws_socket *socket, ws_event *out_event) {
       detach(socket);
       socket->stage = WS__STAGE_GONE;
     }
-    if (socket->endpoint->ops->filter(socket, out_event)) return true;
+    /* Messages are for the application alone. */
+    if (event.type == WS_EVENT_MESSAGE ||
+        socket->endpoint->ops->filter(socket, out_event)) {
+      return true;
+    }
   }
   return false;
 }

@@ -17,8 +17,8 @@ typedef struct ws__endpoint_ops {
   /* Goes on towards a transport, in stage REACHING; `ready` as in begin(). NULL
    * for a server. */
   void (*reach)(ws_socket *socket, unsigned ready);
-  /* Sees each event before the application does. False: it is not handed out.
-   * After CLOSE the socket has no transport any more. */
+  /* Sees each event but messages before the application does. False: it is not
+   * handed out. After CLOSE the socket has no transport any more. */
   bool (*filter)(ws_socket *socket, ws_event *event);
   /* The socket leaves the loop. Its memory stays while it is retained. */
   void (*leave)(ws_socket *socket);
