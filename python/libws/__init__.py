@@ -1,9 +1,34 @@
 """WebSocket as in the browser, client and server."""
 
 from collections.abc import Mapping as _Mapping
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
 
 from ._core import *  # noqa: F403
 from ._core import Headers as _Headers
 from ._core import __all__, __version__  # noqa: F401
 
 _Mapping.register(_Headers)
+
+if _TYPE_CHECKING:
+    from .asyncio import ClientConnection as ClientConnection
+    from .asyncio import Server as Server
+    from .asyncio import ServerConnection as ServerConnection
+    from .asyncio import State as State
+    from .asyncio import WebSocketStream as WebSocketStream
+    from .asyncio import basic_auth as basic_auth
+    from .asyncio import broadcast as broadcast
+    from .asyncio import connect as connect
+    from .asyncio import route as route
+    from .asyncio import serve as serve
+    from .asyncio import unix_connect as unix_connect
+    from .asyncio import unix_serve as unix_serve
+
+
+def __getattr__(name: str) -> _Any:
+    """What stands in libws.asyncio, which is imported when it is needed first."""
+    if name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import asyncio
+
+    return getattr(asyncio, name)

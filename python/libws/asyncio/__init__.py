@@ -11,6 +11,7 @@ from .._handshake import basic_auth
 from .client import ClientConnection, connect, process_exception, unix_connect
 from .connection import Connection
 from .server import Server, ServerConnection, broadcast, route, serve, unix_serve
+from .stream import WebSocketStream
 
 __all__ = [
     "ClientConnection",
@@ -18,6 +19,7 @@ __all__ = [
     "Server",
     "ServerConnection",
     "State",
+    "WebSocketStream",
     "basic_auth",
     "broadcast",
     "connect",
