@@ -22,11 +22,9 @@ local errors = require "libws.errors"
 local event = require "libws.event"
 local headers = require "libws.headers"
 local loop = require "libws.resty.loop"
-local options = require "libws.resty.options"
+local options = require "libws.options"
 local websocket = require "libws.websocket"
 local worker = require "libws.resty.worker"
-
-local DEFAULT_HIGH_WATER = 1024 * 1024
 
 local resty = {
   _VERSION = "libws " .. codec.version,
@@ -163,8 +161,7 @@ local function new_server_socket(engine, sock, request, o)
     _origin = request.headers.origin or "",
     _server = worker.server,
     _request = request,
-    _high_water = o.send_high_water or DEFAULT_HIGH_WATER,
-    _has_opened = true,
+    _high_water = o.send_high_water,
   })
   ws:_open_inbox()
   handle:start(ws)
@@ -221,7 +218,7 @@ local open = log_what_it_raises(function(url, protocols, given)
     _id = handle,
     _url = target.href,
     _origin = target.origin,
-    _high_water = o.send_high_water or DEFAULT_HIGH_WATER,
+    _high_water = o.send_high_water,
   })
   handle:start(ws)
   worker.add(handle)

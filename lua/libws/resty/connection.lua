@@ -25,6 +25,7 @@ local spawn, kill, join = ngx.thread.spawn, ngx.thread.kill, ngx.thread.wait
 local on = websocket.on
 
 local READ_SIZE = 64 * 1024
+local WRITE_SIZE = 256 * 1024
 local DEFAULT_SEND_TIMEOUT = 30
 local CLOSED = 3
 
@@ -262,19 +263,30 @@ end
 
 -- -- The keeper ----------------------------------------------------------------
 
+--- Writes some of what there is. Returns what was written, or nil.
+local function write_some(self)
+  local bytes = self.engine:peek(WRITE_SIZE)
+  if not bytes then
+    return nil
+  end
+  local sent, problem = self.sock:send(bytes)
+  if problem == "timeout" then
+    fail(self, "WS_ERR_SEND_TIMEOUT", "the peer takes no data (send_timeout)")
+  elseif not sent then
+    fail(self, "WS_ERR_TRANSPORT", problem)
+  end
+  return bytes
+end
+
 --- Writes what there is. Returns whether there was anything.
 local function write(self)
-  local engine, sock = self.engine, self.sock
+  local engine = self.engine
   if self.dial or engine:queued() == 0 then
     return false
   end
-  for bytes in engine.output, engine do
-    local sent, problem = sock:send(bytes)
-    if problem == "timeout" then
-      fail(self, "WS_ERR_SEND_TIMEOUT", "the peer takes no data (send_timeout)")
-    elseif not sent then
-      fail(self, "WS_ERR_TRANSPORT", problem)
-    end
+  for bytes in write_some, self do
+    -- Meanwhile somebody may have ended the connection, and nothing is left.
+    engine:consume(math.min(#bytes, engine:queued()))
   end
   if self.ws._drainer and engine:queued() <= self.ws._high_water then
     loop:wake(self.ws, "_drainer")
@@ -358,7 +370,7 @@ local function send_held(self)
   local held = self.held
   self.held = false
   for _, message in ipairs(held) do
-    self.engine:send(message.data, message.binary, false, message.is_uncompressed)
+    self.engine:send_message(message)
   end
 end
 
@@ -371,14 +383,15 @@ function Connection:send(data, binary, is_fragment, is_uncompressed)
   signal(self)
 end
 
---- Sends a message of somebody else, behind the message that is being sent in
--- pieces.
-function Connection:publish(data, binary, is_uncompressed)
+--- Sends what codec.message() has made for many, behind the message that is
+-- being sent in pieces.
+function Connection:publish(message)
   if self.is_in_message then
     self.held = self.held or {}
-    table.insert(self.held, { data = data, binary = binary, is_uncompressed = is_uncompressed })
+    table.insert(self.held, message)
   else
-    self:send(data, binary, false, is_uncompressed)
+    self.engine:send_message(message)
+    signal(self)
   end
 end
 

@@ -1,7 +1,7 @@
 --- The way of a client to its server: a cosocket's connect() and TLS by nginx.
 
 local errors = require "libws.errors"
-local options = require "libws.resty.options"
+local options = require "libws.options"
 
 local dialer = {}
 

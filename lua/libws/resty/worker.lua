@@ -5,8 +5,9 @@
 -- All sets are weak. Of a request that is aborted nobody is told; its connections
 -- disappear with it.
 
+local codec = require "libws.codec"
 local errors = require "libws.errors"
-local options = require "libws.resty.options"
+local options = require "libws.options"
 local websocket = require "libws.websocket"
 
 local OPEN = 1
@@ -63,16 +64,29 @@ local server = setmetatable({
 }, Server)
 worker.server = server
 
---- Sends to those of a set of connections that are open.
+-- How messages for many are made: for connections without compression, and with.
+local configs = {
+  [false] = codec.config "server",
+  [true] = codec.config("server", { compression = true }),
+}
+
+--- Sends to those of a set of connections that are open. The message is framed,
+-- and deflated, once.
 local function send_to(members, data, o)
   o = options.check(o, "options")
   local except = o.except
   if except ~= nil and not websocket.is(except) then
     errors.raise("TypeError", "except: WebSocket expected, got %s", type(except))
   end
+  local function make(config)
+    return codec.message(config, data, o.binary, o.compress == false)
+  end
+  local messages = { [false] = make(configs[false]) }
   for connection in pairs(members) do
     if connection.ws ~= except and connection:ready_state() == OPEN then
-      connection:publish(data, o.binary, o.compress == false)
+      local is_packed = connection:extensions() ~= ""
+      messages[is_packed] = messages[is_packed] or make(configs[is_packed])
+      connection:publish(messages[is_packed])
     end
   end
 end
