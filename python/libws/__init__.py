@@ -1,6 +1,7 @@
 """WebSocket as in the browser, client and server."""
 
 from collections.abc import Mapping as _Mapping
+from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
@@ -25,10 +26,31 @@ if _TYPE_CHECKING:
     from .asyncio import unix_serve as unix_serve
 
 
-def __getattr__(name: str) -> _Any:
-    """What stands in libws.asyncio, which is imported when it is needed first."""
-    if name.startswith("_"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import asyncio
+# Imported when they are needed first, as asyncio takes its time.
+_SUBMODULES = ("asyncio", "sync")
+_OF_ASYNCIO = (
+    "ClientConnection",
+    "Server",
+    "ServerConnection",
+    "State",
+    "WebSocketStream",
+    "basic_auth",
+    "broadcast",
+    "connect",
+    "route",
+    "serve",
+    "unix_connect",
+    "unix_serve",
+)
 
-    return getattr(asyncio, name)
+
+def __getattr__(name: str) -> _Any:
+    if name in _SUBMODULES:
+        return _import_module(f".{name}", __name__)
+    if name in _OF_ASYNCIO:
+        return getattr(_import_module(".asyncio", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_SUBMODULES, *_OF_ASYNCIO})
