@@ -223,6 +223,8 @@ bool ws__client_filter(ws_socket *socket, ws_event *event) {
   switch (event->type) {
   case WS_EVENT_OPEN: client->failures = 0; return true;
   case WS_EVENT_ERROR:
+    /* It may have failed by itself on its way: by time, or by a call. */
+    ws__client_let_go(client);
     if (follow(client, event)) return false;
     if (!wants_to_reconnect(client)) return true;
     keep_cause(client, &event->u.error);

@@ -1,0 +1,215 @@
+/* test_client_reach.c - clients that end on the way to their transport: nothing
+ * of the way may be left, and nothing be let go of twice. Names are looked up
+ * by a getaddrinfo() that the test holds in its hand. */
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "io/net.h"
+#include "raw_peer.h"
+
+/* -- getaddrinfo ----------------------------------------------------------- */
+
+/* While the gate is shut no lookup ends. All find 127.0.0.1. */
+static struct {
+  pthread_mutex_t lock;
+  pthread_cond_t opened;
+  bool is_open;
+} gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, true};
+
+static void set_gate(bool is_open) {
+  pthread_mutex_lock(&gate.lock);
+  gate.is_open = is_open;
+  pthread_cond_broadcast(&gate.opened);
+  pthread_mutex_unlock(&gate.lock);
+}
+
+int __real_getaddrinfo(const char *host, const char *service,
+                       const struct addrinfo *hints, struct addrinfo **out);
+int __wrap_getaddrinfo(const char *host, const char *service,
+                       const struct addrinfo *hints, struct addrinfo **out);
+int __wrap_getaddrinfo(const char *host, const char *service,
+                       const struct addrinfo *hints, struct addrinfo **out) {
+  (void)host;
+  pthread_mutex_lock(&gate.lock);
+  while (!gate.is_open)
+    pthread_cond_wait(&gate.opened, &gate.lock);
+  pthread_mutex_unlock(&gate.lock);
+  return __real_getaddrinfo("127.0.0.1", service, hints, out);
+}
+
+/* -- Descriptors ----------------------------------------------------------- */
+
+enum {
+  MAX_OWN = 64
+};
+
+/* What the application opens in its handlers; descriptors get the numbers that
+ * have become free. */
+typedef struct belongings {
+  int fds[MAX_OWN];
+  int count;
+} belongings;
+
+static void open_more(net *n, net_end *end, const ws_event *event) {
+  (void)end;
+  belongings *own = n->arg;
+  if (event->type != WS_EVENT_CLOSE && event->type != WS_EVENT_RECONNECT) {
+    return;
+  }
+  for (int i = 0; i < 4 && own->count < MAX_OWN; i++) {
+    const int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    own->fds[own->count++] = fd;
+  }
+}
+
+static void assert_untouched(const belongings *own) {
+  for (int i = 0; i < own->count; i++)
+    assert_int_equal(close(own->fds[i]), 0);
+}
+
+/* -- The ways -------------------------------------------------------------- */
+
+static ws_socket_options impatient(ws_conn_options *conn, const char *proxy) {
+  ws_conn_options_init(conn);
+  conn->handshake_timeout = 30;
+  ws_socket_options options;
+  ws_socket_options_init(&options);
+  options.conn = conn;
+  options.proxy = proxy;
+  return options;
+}
+
+typedef enum leaving {
+  CLOSE,
+  TERMINATE,
+  TIME_OUT,
+  LEAVINGS
+} leaving;
+
+/* The proxy takes the connection and says nothing. */
+static void a_descriptor_is_closed_once(void **state) {
+  net *n = *state;
+  belongings own = {.count = 0};
+  n->on_event = open_more;
+  n->arg = &own;
+  for (int how = 0; how < LEAVINGS; how++) {
+    raw *proxy = raw_listen(n);
+    char text[64];
+    snprintf(text, sizeof(text), "http://127.0.0.1:%u", proxy->port);
+    ws_conn_options conn;
+    ws_socket_options options = impatient(&conn, text);
+    if (how != TIME_OUT) conn.handshake_timeout = WS_NEVER;
+    net_end *end = net_connect(n, "ws://target.test/", &options);
+    raw *peer = raw_accept(proxy);
+    raw_head(peer);
+    if (how == CLOSE) ws_socket_close(end->socket, 0, NULL, 0);
+    if (how == TERMINATE) ws_socket_terminate(end->socket);
+    net_finish(n, end);
+    net_settle(n);
+    assert_raw_ended(peer);
+  }
+  assert_untouched(&own);
+}
+
+/* Each attempt is given up at the proxy; the next one begins at the start. */
+static void attempts_leave_nothing_to_the_next(void **state) {
+  net *n = *state;
+  belongings own = {.count = 0};
+  n->on_event = open_more;
+  n->arg = &own;
+  raw *proxy = raw_listen(n);
+  char text[64];
+  snprintf(text, sizeof(text), "http://127.0.0.1:%u", proxy->port);
+  ws_conn_options conn;
+  ws_socket_options options = impatient(&conn, text);
+  options.reconnect = true;
+  options.reconnect_min = options.reconnect_max = 1;
+  options.reconnect_attempts = 2;
+  net_end *end = net_connect(n, "ws://target.test/", &options);
+  for (int attempt = 0; attempt < 3; attempt++) {
+    raw *peer = raw_accept(proxy);
+    raw_head(peer);
+    assert_raw_ended(peer);
+  }
+  net_finish(n, end);
+  assert_log(end,
+             "reconnect 1, reconnect 2, error HANDSHAKE_TIMEOUT, close 1006 "
+             "unclean");
+  net_settle(n);
+  assert_untouched(&own);
+}
+
+/* Lookups that end long after their attempts find nobody. */
+static void late_answers_are_for_nobody(void **state) {
+  net *n = *state;
+  net_serve(n, NULL);
+  char url[64];
+  snprintf(url, sizeof(url), "ws://slow.test:%u/", n->port);
+  ws_conn_options conn;
+  ws_socket_options options = impatient(&conn, "");
+  options.reconnect = true;
+  options.reconnect_min = options.reconnect_max = 1;
+  set_gate(false);
+  net_end *end = net_connect(n, url, &options);
+  net_end *other = net_connect(n, url, &options);
+  NET_UNTIL(n, strstr(transcript_text(&end->log), "reconnect 2") != NULL);
+  NET_UNTIL(n, strstr(transcript_text(&other->log), "reconnect 2") != NULL);
+  ws_socket_close(other->socket, 0, NULL, 0);
+  net_finish(n, other);
+  set_gate(true);
+  NET_UNTIL(n, end->is_open);
+}
+
+/* A listener whose backlog is full answers nobody. */
+static raw *listen_but_never_answer(net *n, int crowd[], size_t count) {
+  raw *listener = raw_listen(n);
+  assert_int_equal(listen(listener->fd, 0), 0);
+  ws__addr addr;
+  assert_true(ws__addr_from_ip(&addr, "127.0.0.1", listener->port));
+  for (size_t i = 0; i < count; i++)
+    assert_int_equal(ws__net_connect(&addr, &crowd[i]), 0);
+  assert_int_equal(ws__net_connect_result(crowd[count - 1]), EINPROGRESS);
+  return listener;
+}
+
+static void hanging_attempts_are_given_up(void **state) {
+  net *n = *state;
+  int crowd[4];
+  raw *listener = listen_but_never_answer(n, crowd, COUNT(crowd));
+  belongings own = {.count = 0};
+  n->on_event = open_more;
+  n->arg = &own;
+  ws_conn_options conn;
+  ws_socket_options options = impatient(&conn, "");
+  options.reconnect = true;
+  options.reconnect_min = options.reconnect_max = 1;
+  options.reconnect_attempts = 2;
+  char url[64];
+  snprintf(url, sizeof(url), "ws://127.0.0.1:%u/", listener->port);
+  const int descriptors = net_descriptors();
+  net_end *end = net_connect(n, url, &options);
+  net_finish(n, end);
+  assert_log(end,
+             "reconnect 1, reconnect 2, error HANDSHAKE_TIMEOUT, close 1006 "
+             "unclean");
+  net_settle(n);
+  assert_untouched(&own);
+  assert_int_equal(net_descriptors(), descriptors);
+  for (size_t i = 0; i < COUNT(crowd); i++)
+    close(crowd[i]);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      CASE(a_descriptor_is_closed_once),
+      CASE(attempts_leave_nothing_to_the_next),
+      EACH_BACKEND(late_answers_are_for_nobody),
+      EACH_BACKEND(hanging_attempts_are_given_up),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
