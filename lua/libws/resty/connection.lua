@@ -241,7 +241,7 @@ local function read(self)
   end
   pump(self, me)
   while self.reader == me and not self.is_over do
-    if is_keeper_needed(self) then
+    if not self.is_signalled and is_keeper_needed(self) then
       signal(self)
     end
     wait_for_input(self)
@@ -281,14 +281,19 @@ end
 --- Writes what there is. Returns whether there was anything.
 local function write(self)
   local engine = self.engine
-  if self.dial or engine:queued() == 0 then
+  if self.dial then
     return false
   end
-  for bytes in write_some, self do
+  local bytes = write_some(self)
+  if not bytes then
+    return false
+  end
+  repeat
     -- Meanwhile somebody may have ended the connection, and nothing is left.
     engine:consume(math.min(#bytes, engine:queued()))
-  end
-  if self.ws._drainer and engine:queued() <= self.ws._high_water then
+    bytes = write_some(self)
+  until not bytes
+  if rawget(self.ws, "_drainer") and engine:queued() <= self.ws._high_water then
     loop:wake(self.ws, "_drainer")
   end
   return true
@@ -347,8 +352,9 @@ local function keep(self)
     if not self.reader then
       spawn(read, self)
     end
+    self.engine:tick(now())
+    write(self)
     repeat
-      self.engine:tick(now())
       pull(self)
     until not write(self)
     reap(self)

@@ -48,7 +48,7 @@ end
 --- Wakes who waits there, if anybody does; whichever request of the worker it
 -- belongs to.
 function loop.wake(_, ws, key)
-  local gate = ws[key]
+  local gate = rawget(ws, key)
   if gate then
     ws[key] = nil
     gate:post()
