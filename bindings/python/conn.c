@@ -20,7 +20,8 @@
 #define SLICES 16
 
 typedef struct connection {
-  PyObject_HEAD PyObject *weakrefs;
+  PyObject_HEAD
+  PyObject *weakrefs;
   core_state *state;
   ws_conn *conn; /* NULL before __init__. */
   uint8_t *input;
@@ -161,7 +162,8 @@ static PyObject *conn_connect(PyObject *op, PyObject *args, PyObject *kwargs) {
   core_header_list list = {.items = NULL};
   int result = core_option_text(origin, "origin", &request.origin);
   if (result == 0) result = core_strings_get(protocols, "protocols", &names);
-  if (result == 0) result = core_header_list_get(headers, true, &list);
+  if (result == 0)
+    result = core_header_list_get(self->state, headers, true, &list);
   request.protocols = names.items;
   request.protocol_count = names.count;
   request.headers = list.items;
@@ -363,7 +365,8 @@ static PyObject *conn_next_event(PyObject *op, PyObject *unused) {
 
 static PyObject *conn_events(PyObject *op, PyObject *unused) {
   (void)unused;
-  PyObject *method = PyObject_GetAttrString(op, "next_event");
+  PyObject *name = core_state_of(Py_TYPE(op))->next_event_name;
+  PyObject *method = PyObject_GetAttr(op, name);
   if (method == NULL) return NULL;
   PyObject *iterator = PyCallIter_New(method, Py_None);
   Py_DECREF(method);

@@ -215,6 +215,16 @@ int core_close_get(core_state *state, PyObject *code, PyObject *reason,
   return -1;
 }
 
+/* -- Attributes -------------------------------------------------------------- */
+
+int core_find_attribute(PyObject *object, PyObject *name, PyObject **out) {
+  *out = PyObject_GetAttr(object, name);
+  if (*out != NULL) return 0;
+  if (!PyErr_ExceptionMatches(PyExc_AttributeError)) return -1;
+  PyErr_Clear();
+  return 0;
+}
+
 /* -- Lists ----------------------------------------------------------------- */
 
 /* An iterable of strings as a list, a str as a list of one. */
@@ -259,24 +269,34 @@ void core_strings_release(core_strings *strings) {
   Py_CLEAR(strings->owner);
 }
 
+/* Calls the first of the two methods that there is; NULL without exception when
+ * there is none. */
+static PyObject *call_items(core_state *state, PyObject *object) {
+  PyObject *method;
+  if (core_find_attribute(object, state->raw_items_name, &method) < 0) {
+    return NULL;
+  }
+  if (method == NULL &&
+      core_find_attribute(object, state->items_name, &method) < 0) {
+    return NULL;
+  }
+  if (method == NULL) return NULL;
+  PyObject *items = PyObject_CallNoArgs(method);
+  Py_DECREF(method);
+  return items;
+}
+
 /* A list of pairs from what applications write headers as. */
-static PyObject *list_of_pairs(PyObject *object) {
+static PyObject *list_of_pairs(core_state *state, PyObject *object) {
   if (PyUnicode_Check(object) || PyBytes_Check(object)) {
     PyErr_SetString(PyExc_TypeError,
                     "headers must be a mapping or an iterable of pairs");
     return NULL;
   }
-  PyObject *pairs;
-  if (PyObject_HasAttrString(object, "raw_items")) {
-    pairs = PyObject_CallMethod(object, "raw_items", NULL);
-  } else if (PyObject_HasAttrString(object, "items")) {
-    pairs = PyObject_CallMethod(object, "items", NULL);
-  } else {
-    pairs = Py_NewRef(object);
-  }
-  if (pairs == NULL) return NULL;
-  PyObject *list = PySequence_List(pairs);
-  Py_DECREF(pairs);
+  PyObject *items = call_items(state, object);
+  if (items == NULL && PyErr_Occurred()) return NULL;
+  PyObject *list = PySequence_List(items != NULL ? items : object);
+  Py_XDECREF(items);
   return list;
 }
 
@@ -355,11 +375,11 @@ static int get_headers(PyObject *pairs, bool is_request,
   return 0;
 }
 
-int core_header_list_get(PyObject *object, bool is_request,
+int core_header_list_get(core_state *state, PyObject *object, bool is_request,
                          core_header_list *out) {
   *out = (core_header_list){.items = NULL};
   if (!is_given(object)) return 0;
-  PyObject *pairs = list_of_pairs(object);
+  PyObject *pairs = list_of_pairs(state, object);
   if (pairs == NULL) return -1;
   const int result = get_headers(pairs, is_request, out);
   Py_DECREF(pairs);

@@ -70,6 +70,12 @@ typedef struct core_close {
 int core_close_get(core_state *state, PyObject *code, PyObject *reason,
                    bool any_code, core_close *out);
 
+/* -- Attributes -------------------------------------------------------------- */
+
+/* Gets an attribute that may be missing: then `*out` is NULL without exception.
+ */
+int core_find_attribute(PyObject *object, PyObject *name, PyObject **out);
+
 /* -- Lists ----------------------------------------------------------------- */
 
 /* An array of strings or headers for C, and the objects they are borrowed
@@ -93,7 +99,7 @@ typedef struct core_header_list {
 
 /* A mapping, or an iterable of pairs of str; None or NULL for none. With
  * `is_request`, TypeError for names that the handshake itself uses. */
-int core_header_list_get(PyObject *object, bool is_request,
+int core_header_list_get(core_state *state, PyObject *object, bool is_request,
                          core_header_list *out);
 void core_header_list_release(core_header_list *list);
 

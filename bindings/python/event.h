@@ -14,10 +14,11 @@ enum {
 };
 
 typedef struct core_event {
-  PyObject_HEAD PyObject *type; /* str */
-  PyObject *target;             /* NULL for None */
-  PyObject *current_target;     /* NULL for None */
-  double time_stamp;            /* Milliseconds, monotonic. */
+  PyObject_HEAD
+  PyObject *type;           /* str */
+  PyObject *target;         /* NULL for None */
+  PyObject *current_target; /* NULL for None */
+  double time_stamp;        /* Milliseconds, monotonic. */
   char bubbles;
   char cancelable;
   char composed;

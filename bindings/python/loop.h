@@ -29,7 +29,8 @@ typedef struct core_errand core_errand;
 typedef void (*core_errand_fn)(ws_socket *socket);
 
 struct core_loop {
-  PyObject_HEAD PyObject *weakrefs;
+  PyObject_HEAD
+  PyObject *weakrefs;
   core_state *state;
   ws_loop *handle; /* NULL when closed. */
   core_root roots; /* The head of the list. */
@@ -82,5 +83,32 @@ int core_loop_post(core_loop *loop, PyObject *callback);
 
 /* Milliseconds of the loop's clock. */
 uint64_t core_loop_now(const core_loop *loop);
+
+/* Do what other threads left. */
+void core_loop_run_errands(core_loop *loop);
+int core_loop_run_posted(core_loop *loop);
+
+/* Closes it; all that belongs to it ends. */
+void core_loop_end(core_loop *loop);
+
+/* -- loop_run.c ------------------------------------------------------------ */
+
+/* The methods wait(), dispatch() and run(). */
+PyObject *core_loop_wait(PyObject *op, PyObject *const *args, Py_ssize_t nargs);
+PyObject *core_loop_dispatch(PyObject *op, PyObject *unused);
+PyObject *core_loop_run(PyObject *op, PyObject *unused);
+
+/* Called by a host: when the descriptor is readable, and in each of its turns
+ * while an event has to wait. */
+PyObject *core_loop_on_readable(PyObject *op, PyObject *unused);
+PyObject *core_loop_on_settle(PyObject *op, PyObject *unused);
+
+/* -- timer.c --------------------------------------------------------------- */
+
+/* Calls back for a timer, which is `arg`. */
+int core_timer_ring(core_loop *loop, void *arg);
+
+/* Loop.timer(). */
+PyObject *core_loop_timer(PyObject *op, PyObject *args);
 
 #endif

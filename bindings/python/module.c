@@ -50,7 +50,8 @@ int core_add_type(PyObject *module, PyType_Spec *spec, PyObject *bases,
 
 /* A number that reads the same through the class and through its objects. */
 typedef struct constant {
-  PyObject_HEAD PyObject *value;
+  PyObject_HEAD
+  PyObject *value;
 } constant;
 
 static PyObject *constant_get(PyObject *self, PyObject *object,
@@ -137,10 +138,10 @@ static int add_all(PyObject *module) {
 
 static int module_exec(PyObject *module) {
   static int (*const parts[])(PyObject *) = {
-      core_add_errors,      core_add_events,  core_add_targets,
-      core_add_requests,    core_add_tls,     core_add_loops,
-      core_add_receivers,   core_add_sockets, core_add_servers,
-      core_add_connections, add_all};
+      core_add_errors,   core_add_events,      core_add_targets,
+      core_add_requests, core_add_tls,         core_add_loops,
+      core_add_timers,   core_add_receivers,   core_add_sockets,
+      core_add_servers,  core_add_connections, add_all};
   core_state *state = core_state_of_module(module);
   if (add_names(state) < 0 ||
       core_add_type(module, &constant_spec, NULL, &state->constant_type) < 0) {

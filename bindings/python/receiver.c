@@ -1,7 +1,8 @@
 #include "receiver.h"
 
 typedef struct receiver {
-  PyObject_HEAD core_socket *socket;
+  PyObject_HEAD
+  core_socket *socket;
   PyObject *future;  /* Being waited for, or NULL; */
   PyObject *waiting; /* and its iterator. */
   bool is_iteration; /* Ends with StopAsyncIteration if all is in order. */
@@ -56,7 +57,7 @@ int core_receiver_wake(core_state *state, PyObject *waiter) {
     return result != NULL ? 0 : -1;
   }
   /* A future; it may have been cancelled. */
-  PyObject *done = PyObject_CallMethod(waiter, "done", NULL);
+  PyObject *done = PyObject_CallMethodNoArgs(waiter, state->done_name);
   if (done == NULL) return -1;
   const int is_done = PyObject_IsTrue(done);
   Py_DECREF(done);
@@ -146,7 +147,8 @@ static PyObject *raise_given(PyObject *args) {
 static PyObject *receiver_throw(PyObject *op, PyObject *args) {
   receiver *self = (receiver *)op;
   if (self->waiting == NULL) return raise_given(args);
-  PyObject *method = PyObject_GetAttrString(self->waiting, "throw");
+  PyObject *name = self->socket->loop->state->throw_name;
+  PyObject *method = PyObject_GetAttr(self->waiting, name);
   PyObject *result = method != NULL ? PyObject_Call(method, args, NULL) : NULL;
   Py_XDECREF(method);
   if (result == NULL) stop_waiting(self);

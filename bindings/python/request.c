@@ -7,7 +7,8 @@
 /* -- Headers --------------------------------------------------------------- */
 
 typedef struct headers {
-  PyObject_HEAD PyObject *pairs; /* A tuple of (name, value). */
+  PyObject_HEAD
+  PyObject *pairs; /* A tuple of (name, value). */
 } headers;
 
 static PyObject *headers_of_pairs(PyTypeObject *type, PyObject *pairs) {
@@ -53,7 +54,8 @@ static PyObject *headers_new(PyTypeObject *type, PyObject *args,
   }
   if (!PyArg_ParseTuple(args, "|O:Headers", &input)) return NULL;
   core_header_list list;
-  if (core_header_list_get(input, false, &list) < 0) return NULL;
+  if (core_header_list_get(core_state_of(type), input, false, &list) < 0)
+    return NULL;
   PyObject *self = headers_of_pairs(type, pairs_of(list.items, list.count));
   core_header_list_release(&list);
   return self;
@@ -227,7 +229,8 @@ static PyType_Spec headers_spec = {.name = "libws.Headers",
 /* -- Response -------------------------------------------------------------- */
 
 typedef struct response {
-  PyObject_HEAD PyObject *reason;
+  PyObject_HEAD
+  PyObject *reason;
   PyObject *headers;
   PyObject *body;
   unsigned short status;
@@ -333,7 +336,8 @@ static PyType_Spec response_spec = {.name = "libws.Response",
 /* -- Arguments of answers -------------------------------------------------- */
 
 PyObject *core_call_accept(PyObject *args, PyObject *kwargs,
-                           core_accept_fn accept, void *target) {
+                           core_accept_fn accept, PyObject *target) {
+  core_state *state = core_state_of(Py_TYPE(target));
   static char *keywords[] = {"protocol", "headers", "compression", NULL};
   PyObject *protocol = Py_None;
   PyObject *given = NULL;
@@ -350,7 +354,7 @@ PyObject *core_call_accept(PyObject *args, PyObject *kwargs,
     if (answer.protocol == NULL) return NULL;
   }
   core_header_list list;
-  if (core_header_list_get(given, false, &list) < 0) return NULL;
+  if (core_header_list_get(state, given, false, &list) < 0) return NULL;
   answer.headers = list.items;
   answer.header_count = list.count;
   const int result = accept(target, &answer);
@@ -360,7 +364,8 @@ PyObject *core_call_accept(PyObject *args, PyObject *kwargs,
 }
 
 PyObject *core_call_respond(PyObject *args, PyObject *kwargs,
-                            core_respond_fn respond, void *target) {
+                            core_respond_fn respond, PyObject *target) {
+  core_state *state = core_state_of(Py_TYPE(target));
   static char *keywords[] = {"status", "body", "headers", NULL};
   int status;
   PyObject *body = NULL;
@@ -371,7 +376,7 @@ PyObject *core_call_respond(PyObject *args, PyObject *kwargs,
     return NULL;
   }
   core_header_list list;
-  if (core_header_list_get(given, false, &list) < 0) return NULL;
+  if (core_header_list_get(state, given, false, &list) < 0) return NULL;
   PyObject *bytes = body != NULL ? body_of(body) : PyBytes_FromString("");
   int result = -1;
   if (bytes != NULL) {
@@ -496,7 +501,9 @@ int core_request_refuse(core_request *self, uint16_t status) {
 int core_request_respond(core_request *self, PyObject *op) {
   const response *answer = (response *)op;
   core_header_list list;
-  if (core_header_list_get(answer->headers, false, &list) < 0) return -1;
+  if (core_header_list_get(self->loop->state, answer->headers, false, &list) <
+      0)
+    return -1;
   const int result = respond(self, answer->status, list.items, list.count,
                              PyBytes_AS_STRING(answer->body),
                              (size_t)PyBytes_GET_SIZE(answer->body));

@@ -8,7 +8,8 @@
 /* The loop keeps the request of a socket alive until the connection opens or
  * ends; until then the socket's user data points to it. */
 typedef struct core_request {
-  PyObject_HEAD PyObject *dict;
+  PyObject_HEAD
+  PyObject *dict;
   core_root root;
   PyObject *method;
   PyObject *target;
@@ -53,8 +54,8 @@ typedef int (*core_respond_fn)(void *target, uint16_t status,
 
 /* accept() and respond() with their Python arguments converted. */
 PyObject *core_call_accept(PyObject *args, PyObject *kwargs,
-                           core_accept_fn accept, void *target);
+                           core_accept_fn accept, PyObject *target);
 PyObject *core_call_respond(PyObject *args, PyObject *kwargs,
-                            core_respond_fn respond, void *target);
+                            core_respond_fn respond, PyObject *target);
 
 #endif

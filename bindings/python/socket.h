@@ -35,20 +35,47 @@ typedef struct core_socket {
   bool has_paused; /* Because the queue was full. */
 } core_socket;
 
-/* Delivers an event of a socket. Returns whether a handler was called, or -1.
- */
-int core_socket_deliver(core_loop *loop, const ws_event *event);
+/* The default of send_high_water in ws/conn.h. */
+#define CORE_HIGH_WATER ((uint64_t)1024 * 1024)
+
+static inline core_state *core_socket_state(const core_socket *self) {
+  return self->loop->state;
+}
+
+/* -- socket.c -------------------------------------------------------------- */
+
+/* Joins the object and a socket of the library. Takes over the reference to the
+ * loop; the socket is retained. */
+void core_socket_join(core_socket *self, core_loop *loop, ws_socket *handle);
 
 /* Makes the object for a connection that a server has accepted. */
 core_socket *core_socket_accept(core_loop *loop, PyTypeObject *type,
                                 ws_socket *handle, PyObject *request,
                                 bool is_tracked, uint64_t high_water);
 
+/* Has the loop keep the object alive, or not, as its state asks for. */
+void core_socket_update_root(core_socket *self);
+
+/* -- socket_open.c --------------------------------------------------------- */
+
+/* WebSocket.__init__(). */
+int core_socket_init(PyObject *op, PyObject *args, PyObject *kwargs);
+
+/* -- socket_events.c ------------------------------------------------------- */
+
+/* Delivers an event of a socket. Returns whether a handler was called, or -1.
+ */
+int core_socket_deliver(core_loop *loop, const ws_event *event);
+
+/* -- socket_calls.c -------------------------------------------------------- */
+
+extern PyMethodDef core_socket_methods[];
+
 /* Takes the next item of the queue, or NULL without exception. */
 PyObject *core_socket_pop(core_socket *self);
 
-/* Has the loop keep the object alive, or not, as its state asks for. */
-void core_socket_update_root(core_socket *self);
+/* The ConnectionClosed that says how the socket ended. */
+PyObject *core_socket_closed_error(core_socket *self);
 
 /* Applies the keywords of send(): compress, fin, binary. */
 int core_send_options(const core_state *state, core_payload *payload,
@@ -56,8 +83,5 @@ int core_send_options(const core_state *state, core_payload *payload,
 
 /* The dict that stats() returns. */
 PyObject *core_stats_dict(const ws_conn_stats *stats);
-
-/* The ConnectionClosed that says how the socket ended. */
-PyObject *core_socket_closed_error(core_socket *self);
 
 #endif

@@ -62,9 +62,11 @@
 
 /* Interned strings, used as names and values that are made again and again. */
 #define CORE_NAMES(X)       \
+  X(_dispatch)              \
   X(_get_running_loop)      \
   X(_libws_loop)            \
   X(_ready)                 \
+  X(_settle)                \
   X(abort)                  \
   X(aborted)                \
   X(addEventListener)       \
@@ -80,20 +82,26 @@
   X(compress)               \
   X(create_future)          \
   X(detach)                 \
+  X(done)                   \
   X(drain)                  \
   X(error)                  \
   X(fin)                    \
+  X(geturl)                 \
   X(handleEvent)            \
+  X(items)                  \
   X(message)                \
+  X(next_event)             \
   X(open)                   \
   X(ping)                   \
   X(pong)                   \
+  X(raw_items)              \
   X(reconnect)              \
   X(remove_reader)          \
   X(request)                \
   X(result)                 \
   X(set_result)             \
-  X(start_task)
+  X(start_task)             \
+  X(throw)
 
 typedef struct core_loop core_loop;
 
@@ -138,6 +146,7 @@ int core_add_targets(PyObject *module);
 int core_add_requests(PyObject *module);
 int core_add_tls(PyObject *module);
 int core_add_loops(PyObject *module);
+int core_add_timers(PyObject *module);
 int core_add_receivers(PyObject *module);
 int core_add_sockets(PyObject *module);
 int core_add_servers(PyObject *module);

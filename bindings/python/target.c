@@ -1,11 +1,13 @@
 #include "target.h"
+#include "convert.h"
 #include "host.h"
 
 #include <stddef.h>
 
 /* One entry of a target's list. */
 typedef struct listener {
-  PyObject_HEAD PyObject *type; /* str */
+  PyObject_HEAD
+  PyObject *type;     /* str */
   PyObject *callback; /* Of a handler: what the attribute was set to last. */
   core_kind kind;
   bool is_handler; /* Belongs to an attribute. */
@@ -214,8 +216,13 @@ typedef struct listener_arguments {
 
 /* A function, or an object with handleEvent(). */
 static int check_callback(core_state *state, PyObject *callback) {
-  if (callback == Py_None || PyCallable_Check(callback) ||
-      PyObject_HasAttr(callback, state->handleEvent_name)) {
+  if (callback == Py_None || PyCallable_Check(callback)) return 0;
+  PyObject *method;
+  if (core_find_attribute(callback, state->handleEvent_name, &method) < 0) {
+    return -1;
+  }
+  if (method != NULL) {
+    Py_DECREF(method);
     return 0;
   }
   PyErr_Format(PyExc_TypeError,

@@ -21,7 +21,8 @@ typedef enum core_kind {
 typedef struct core_target core_target;
 
 struct core_target {
-  PyObject_HEAD PyObject *weakrefs;
+  PyObject_HEAD
+  PyObject *weakrefs;
   PyObject *listeners; /* A list of listeners in their order, or NULL. */
   /* Called when `heard` has changed; NULL for a plain EventTarget. */
   void (*on_heard)(core_target *target);

@@ -15,8 +15,8 @@ typedef struct identity {
 } identity;
 
 typedef struct core_tls_options {
-  PyObject_HEAD PyObject
-      *owner; /* A list of what the strings are borrowed from. */
+  PyObject_HEAD
+  PyObject *owner; /* A list of what the strings are borrowed from. */
   identity own;
   identity *others; /* Further certificates of a server. */
   size_t other_count;

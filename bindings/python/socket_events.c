@@ -1,0 +1,287 @@
+/* socket_events.c - from what the library reports to what listeners, the queue
+ * and those who wait get. */
+#include "errors.h"
+#include "host.h"
+#include "receiver.h"
+#include "request.h"
+#include "socket.h"
+
+static PyObject *host_of(const core_socket *self) {
+  return self->loop->host;
+}
+
+/* Dispatches an event, whose reference it takes. NULL stands for an exception
+ * that is set. Returns as core_socket_deliver(). */
+static int dispatch(core_socket *self, core_kind kind, PyObject *event) {
+  core_state *state = core_socket_state(self);
+  if (event == NULL) {
+    return core_host_report(state, host_of(self), (PyObject *)self);
+  }
+  const int result =
+      core_target_dispatch(state, &self->target, kind, event, host_of(self));
+  Py_DECREF(event);
+  return result < 0 ? -1 : 1;
+}
+
+static bool has_listener(const core_socket *self, core_kind kind) {
+  return (self->target.heard & (unsigned)kind) != 0;
+}
+
+static PyObject *parse_origin(ws_socket *handle) {
+  const char *href = ws_socket_url(handle);
+  ws_url *url;
+  const int err = ws_url_parse(href, strlen(href), NULL, &url, NULL);
+  if (err == WS_ERR_NO_MEMORY) return PyErr_NoMemory();
+  if (err != 0) return PyUnicode_FromString("");
+  PyObject *origin = PyUnicode_FromString(url->origin);
+  ws_url_free(url);
+  return origin;
+}
+
+/* The origin of messages: the server's, or what the client said. Borrowed. */
+static PyObject *origin_of(core_socket *self) {
+  if (self->origin != NULL) return self->origin;
+  if (self->request == NULL) {
+    self->origin = parse_origin(self->handle);
+  } else {
+    PyObject *header =
+        core_request_header((core_request *)self->request, "Origin");
+    self->origin = Py_NewRef(
+        header != NULL ? header : core_socket_state(self)->empty_text);
+  }
+  return self->origin;
+}
+
+/* An event around `data`: one that nobody has kept, if there is one. */
+static PyObject *message_event(core_socket *self, PyObject *data) {
+  core_loop *loop = self->loop;
+  PyObject *origin = origin_of(self);
+  if (origin == NULL) return NULL;
+  core_message_event *event = loop->spare;
+  if (event == NULL) {
+    return core_message_event_new(loop->state, data, origin,
+                                  core_loop_now(loop));
+  }
+  loop->spare = NULL;
+  event->base.time_stamp = (double)core_loop_now(loop);
+  event->base.is_trusted = 1;
+  event->data = Py_NewRef(data);
+  event->origin = Py_NewRef(origin);
+  return (PyObject *)event;
+}
+
+/* Keeps an event for the next message if no handler has kept it. Takes the
+ * reference. */
+static void recycle(core_loop *loop, PyObject *op) {
+  core_message_event *event = (core_message_event *)op;
+  if (Py_REFCNT(op) != 1 || loop->spare != NULL || loop->handle == NULL) {
+    Py_DECREF(op);
+    return;
+  }
+  Py_CLEAR(event->data);
+  Py_CLEAR(event->origin);
+  Py_CLEAR(event->base.target);
+  loop->spare = event;
+}
+
+/* A message that cannot be handed over is lost, and so the connection is. */
+static int lose_message(core_socket *self) {
+  (void)ws_socket_close_with(self->handle, WS_CLOSE_INTERNAL_ERROR, "", 0);
+  return core_host_report(core_socket_state(self), host_of(self),
+                          (PyObject *)self);
+}
+
+static int dispatch_message(core_socket *self, PyObject *data) {
+  PyObject *event = message_event(self, data);
+  if (event == NULL) return lose_message(self);
+  const int result =
+      core_target_dispatch(core_socket_state(self), &self->target, CORE_MESSAGE,
+                           event, host_of(self));
+  recycle(self->loop, event);
+  return result < 0 ? -1 : 1;
+}
+
+/* Wakes who waits in one of the two places. */
+static int wake(core_socket *self, PyObject **place) {
+  PyObject *waiter = *place;
+  if (waiter == NULL) return 0;
+  *place = NULL;
+  core_socket_update_root(self);
+  const int result = core_receiver_wake(core_socket_state(self), waiter);
+  Py_DECREF(waiter);
+  if (result == 0) return 0;
+  return core_host_report(core_socket_state(self), host_of(self),
+                          (PyObject *)self);
+}
+
+/* What the queue holds for a message or a piece of one. */
+static PyObject *queue_item(const core_socket *self, const ws_event *event) {
+  if (self->is_streaming) return core_piece_of_message(&event->u);
+  return core_data_of_message(event->u.message.type, event->u.message.data,
+                              event->u.message.len, self->as_bytearray);
+}
+
+static int enqueue(core_socket *self, const ws_event *event) {
+  PyObject *item = queue_item(self, event);
+  if (item == NULL ||
+      core_queue_push(self->queue, item, event->u.message.len) < 0) {
+    return lose_message(self);
+  }
+  if (core_queue_is_full(self->queue) && !self->has_paused) {
+    self->has_paused = true;
+    ws_socket_pause(self->handle);
+  }
+  return wake(self, &self->waiter);
+}
+
+static int deliver_message(core_socket *self, const ws_event *event) {
+  if (self->queue != NULL) return enqueue(self, event);
+  if (!has_listener(self, CORE_MESSAGE)) return 0;
+  PyObject *data =
+      core_data_of_message(event->u.message.type, event->u.message.data,
+                           event->u.message.len, self->as_bytearray);
+  if (data == NULL) return lose_message(self);
+  const int result = dispatch_message(self, data);
+  Py_DECREF(data);
+  return result;
+}
+
+static int deliver_open(core_socket *self, const ws_event *event) {
+  core_state *state = core_socket_state(self);
+  const ws_response *response = event->u.open.response;
+  if (response != NULL) {
+    Py_XSETREF(self->response, core_response_of(state, response));
+    if (self->response == NULL) return lose_message(self);
+  }
+  core_socket_update_root(self);
+  if (!has_listener(self, CORE_OPEN)) return 0;
+  return dispatch(
+      self, CORE_OPEN,
+      core_event_new(state, state->open_name, core_loop_now(self->loop)));
+}
+
+static int deliver_control(core_socket *self, const ws_event *event,
+                           core_kind kind, PyObject *name) {
+  if (!has_listener(self, kind)) return 0;
+  return dispatch(
+      self, kind,
+      core_control_event_new(core_socket_state(self), name,
+                             event->u.control.data, event->u.control.len,
+                             event->u.control.rtt, core_loop_now(self->loop)));
+}
+
+static int deliver_drain(core_socket *self) {
+  core_state *state = core_socket_state(self);
+  if (wake(self, &self->drain_waiter) < 0) return -1;
+  if (!has_listener(self, CORE_DRAIN)) return 0;
+  return dispatch(
+      self, CORE_DRAIN,
+      core_event_new(state, state->drain_name, core_loop_now(self->loop)));
+}
+
+/* The exception that tells of a failure. */
+static PyObject *failure_of(core_socket *self, const ws_cause *cause) {
+  core_state *state = core_socket_state(self);
+  if (cause->response == NULL) return core_error_of_cause(state, cause, NULL);
+  PyObject *response = core_response_of(state, cause->response);
+  if (response == NULL) return NULL;
+  PyObject *error = core_error_of_cause(state, cause, response);
+  Py_DECREF(response);
+  return error;
+}
+
+static int deliver_error(core_socket *self, const ws_event *event) {
+  Py_XSETREF(self->failure, failure_of(self, &event->u.error));
+  if (self->failure == NULL) {
+    return core_host_report(core_socket_state(self), host_of(self),
+                            (PyObject *)self);
+  }
+  if (!has_listener(self, CORE_ERROR)) return 0;
+  return dispatch(self, CORE_ERROR,
+                  core_error_event_new(core_socket_state(self), self->failure,
+                                       core_loop_now(self->loop)));
+}
+
+static int dispatch_close(core_socket *self, const ws_event *event) {
+  if (!has_listener(self, CORE_CLOSE)) return 0;
+  PyObject *reason = PyTuple_GET_ITEM(self->close_info, 1);
+  return dispatch(self, CORE_CLOSE,
+                  core_close_event_new(
+                      core_socket_state(self), event->u.close.code, reason,
+                      event->u.close.was_clean, core_loop_now(self->loop)));
+}
+
+static int deliver_close(core_socket *self, const ws_event *event) {
+  PyObject *reason = PyUnicode_DecodeUTF8(
+      event->u.close.reason, (Py_ssize_t)event->u.close.reason_len, "replace");
+  Py_XSETREF(self->close_info,
+             Py_BuildValue("(HNO)", event->u.close.code, reason,
+                           event->u.close.was_clean ? Py_True : Py_False));
+  self->has_ended = true;
+  ws_sender_free(self->sender);
+  self->sender = NULL;
+  int result = -1;
+  if (self->close_info != NULL) {
+    result = wake(self, &self->waiter);
+    if (result == 0) result = wake(self, &self->drain_waiter);
+    if (result == 0) result = dispatch_close(self, event);
+  } else {
+    result = core_host_report(core_socket_state(self), host_of(self),
+                              (PyObject *)self);
+  }
+  core_socket_update_root(self);
+  return result;
+}
+
+static int deliver_reconnect(core_socket *self, const ws_event *event) {
+  PyObject *error = failure_of(self, &event->u.error);
+  if (error == NULL) {
+    return core_host_report(core_socket_state(self), host_of(self),
+                            (PyObject *)self);
+  }
+  Py_XSETREF(self->failure, error);
+  core_socket_update_root(self);
+  if (!has_listener(self, CORE_RECONNECT)) return 0;
+  return dispatch(self, CORE_RECONNECT,
+                  core_reconnect_event_new(core_socket_state(self), event,
+                                           error, core_loop_now(self->loop)));
+}
+
+static int deliver(core_socket *self, const ws_event *event) {
+  const core_state *state = core_socket_state(self);
+  switch (event->type) {
+  case WS_EVENT_MESSAGE: return deliver_message(self, event);
+  case WS_EVENT_OPEN: return deliver_open(self, event);
+  case WS_EVENT_PING:
+    return deliver_control(self, event, CORE_PING, state->ping_name);
+  case WS_EVENT_PONG:
+    return deliver_control(self, event, CORE_PONG, state->pong_name);
+  case WS_EVENT_DRAIN: return deliver_drain(self);
+  case WS_EVENT_ERROR: return deliver_error(self, event);
+  case WS_EVENT_CLOSE: return deliver_close(self, event);
+  case WS_EVENT_RECONNECT: return deliver_reconnect(self, event);
+  case WS_EVENT_REQUEST:
+  case WS_EVENT_SERVER_ERROR:
+  case WS_EVENT_SERVER_CLOSE:
+  case WS_EVENT_TIMER:
+  case WS_EVENT_TASK: break;
+  }
+  return 0;
+}
+
+int core_socket_deliver(core_loop *loop, const ws_event *event) {
+  PyObject *object = ws_socket_user_data(event->socket);
+  if (object == NULL) return 0; /* It has been collected. */
+  if (Py_IS_TYPE(object, loop->state->request_type)) {
+    /* A server's, whose handshake has come to nothing. */
+    if (event->type == WS_EVENT_CLOSE) {
+      core_request_drop((core_request *)object);
+    }
+    return 0;
+  }
+  core_socket *self = (core_socket *)object;
+  Py_INCREF(self);
+  const int result = deliver(self, event);
+  Py_DECREF(self);
+  return result;
+}
