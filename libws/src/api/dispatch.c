@@ -65,7 +65,7 @@ static bool is_stopped(ws_loop *loop) {
 }
 
 int ws_loop_run(ws_loop *loop) {
-  while (ws_loop_is_alive(loop)) {
+  while (ws_loop_is_alive(loop) && !is_stopped(loop)) {
     const int err = ws_loop_wait(loop, -1);
     if (err != 0) return err;
     ws_event event;
@@ -73,7 +73,6 @@ int ws_loop_run(ws_loop *loop) {
       ws_loop_handle(&event);
       if (is_stopped(loop)) return 0;
     }
-    if (is_stopped(loop)) return 0;
   }
   return 0;
 }

@@ -93,7 +93,8 @@ void ws__socket_attach(ws_socket *socket, int fd, ws__tls *tls) {
   ws__loop_schedule(ws__socket_loop(socket), &socket->source);
 }
 
-/* Closes the transport, if there is one. */
+/* Closes the transport, if there is one. In a forked child it is the parent's,
+ * whose peer must not hear of that. */
 static void detach(ws_socket *socket) {
   ws_loop *loop = ws__socket_loop(socket);
   const int fd = socket->source.node.fd;
@@ -103,12 +104,14 @@ static void detach(ws_socket *socket) {
 
   const bool can_hear = !socket->is_read_done && !socket->is_write_broken;
   ws__tls *tls = ws__socket_tls(socket);
-  if (tls != NULL && socket->stage == WS__STAGE_FLOWING) {
+  const bool is_ours = !ws__loop_is_foreign(loop);
+  if (tls != NULL && socket->stage == WS__STAGE_FLOWING && is_ours) {
     (void)ws__tls_shutdown(tls);
   }
   ws__tls_free(tls);
   if (tls != NULL) socket->extra->tls = NULL;
-  if (socket->should_linger && can_hear && ws__net_shutdown(fd) == 0) {
+  if (socket->should_linger && can_hear && is_ours &&
+      ws__net_shutdown(fd) == 0) {
     ws__linger(loop, fd);
   } else {
     ws__net_close(fd);
@@ -121,10 +124,11 @@ int ws__socket_restart(ws_socket *socket, ws_conn_config *config) {
   if (err != 0) return err;
   detach(socket);
   (void)ws_conn_reclaim_output(&socket->conn);
+  ws_conn_set_streaming(&fresh, socket->conn.is_streaming);
   ws__conn_deinit(&socket->conn);
   memcpy(&socket->conn, &fresh, sizeof(fresh)); /* Nothing points into it. */
   socket->stage = WS__STAGE_REACHING;
-  socket->is_read_done = socket->is_read_full = false;
+  socket->is_paused = socket->is_read_done = socket->is_read_full = false;
   socket->is_write_blocked = socket->is_write_broken = false;
   socket->read_wants_write = socket->write_wants_read = false;
   socket->has_kept = socket->should_linger = false;
@@ -133,10 +137,17 @@ int ws__socket_restart(ws_socket *socket, ws_conn_config *config) {
   return 0;
 }
 
+/* There is nothing more to wait for, so a pause ends. */
+static void fail(ws_socket *socket, int err) {
+  socket->is_failed = true;
+  socket->is_paused = false;
+  ws_conn_set_paused(&socket->conn, false);
+  ws_conn_abort(&socket->conn, err);
+}
+
 void ws__socket_fail(ws_socket *socket, int err, const char *detail) {
   ws__loop_note_failure(ws__socket_loop(socket), &socket->source, detail);
-  socket->is_failed = true;
-  ws_conn_abort(&socket->conn, err);
+  fail(socket, err);
 }
 
 /* The transport failed: errno, or TLS, says why. */
@@ -159,12 +170,6 @@ static void write_broke(ws_socket *socket) {
   ws__loop_note_failure(ws__socket_loop(socket), &socket->source,
                         tls != NULL ? ws__tls_detail(tls)
                                     : ws__errno_text(errno, text));
-}
-
-/* Fails for what write_broke() has noted. */
-static void fail_broken(ws_socket *socket) {
-  socket->is_failed = true;
-  ws_conn_abort(&socket->conn, WS_ERR_TRANSPORT);
 }
 
 /* -- Bytes in -------------------------------------------------------------- */
@@ -204,7 +209,7 @@ static bool receive(ws_socket *socket) {
   case WS__STREAM_EOF:
     socket->is_read_done = true;
     if (socket->is_write_broken) {
-      fail_broken(socket);
+      fail(socket, WS_ERR_TRANSPORT); /* write_broke() has noted why. */
     } else {
       ws_conn_eof(&socket->conn);
     }
@@ -278,12 +283,15 @@ static bool flush(ws_socket *socket) {
     has_written = true;
   }
   if (!socket->is_write_broken || socket->is_failed) return has_written;
+  /* What has been read but not been pulled comes first, in another turn. */
+  if (ws__socket_loop(socket)->pulled == EVENTS_PER_TURN) return has_written;
+  socket->has_kept = false; /* All of it has been pulled. */
   /* Pausing ends: it may wait for a drain that can no longer come. */
   socket->is_paused = false;
   ws_conn_set_paused(&socket->conn, false);
   if (can_receive(socket) && receive(socket)) return true;
   socket->is_read_done = true;
-  fail_broken(socket);
+  fail(socket, WS_ERR_TRANSPORT);
   return true;
 }
 

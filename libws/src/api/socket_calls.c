@@ -151,6 +151,9 @@ void ws_socket_terminate(ws_socket *socket) {
 /* -- Flow ------------------------------------------------------------------ */
 
 static void set_paused(ws_socket *socket, bool is_paused) {
+  /* No pause can begin once the transport is lost: it may wait for
+   * a drain that can no longer come. */
+  if (socket->is_write_broken || socket->is_failed) is_paused = false;
   socket->is_paused = is_paused;
   ws__socket_enter(socket);
   ws_conn_set_paused(&socket->conn, is_paused);
