@@ -26,6 +26,7 @@ typedef struct connection {
   ws_conn *conn; /* NULL before __init__. */
   uint8_t *input;
   size_t input_size;
+  PyObject *url;      /* Of a client, after connect(); or NULL. */
   PyObject *origin;   /* Of messages; NULL until connect() or the request. */
   PyObject *request;  /* Of a server, from its event on; or NULL. */
   PyObject *response; /* Of a client, from the open event on; or NULL. */
@@ -96,6 +97,7 @@ static void conn_dealloc(PyObject *op) {
   (void)conn_clear(op);
   ws_conn_free(self->conn);
   PyMem_Free(self->input);
+  Py_XDECREF(self->url);
   Py_XDECREF(self->origin);
   Py_XDECREF(self->response);
   core_free(op);
@@ -126,8 +128,9 @@ static int connect_to(connection *self, const ws_url *url,
   request->url = url;
   const int err = ws_conn_connect(self->conn, request, &reason);
   if (err != 0) return core_raise(self->state, err, reason);
+  Py_XSETREF(self->url, PyUnicode_FromString(url->href));
   Py_XSETREF(self->origin, PyUnicode_FromString(url->origin));
-  return self->origin != NULL ? 0 : -1;
+  return self->url != NULL && self->origin != NULL ? 0 : -1;
 }
 
 static int connect_to_text(connection *self, PyObject *text,
@@ -598,6 +601,8 @@ static PyGetSetDef conn_getset[] = {
     {0}};
 
 static PyMemberDef conn_members[] = {
+    {"url", T_OBJECT, offsetof(connection, url), READONLY,
+     "The URL of a client, normalised, after connect(); otherwise None."},
     {"request", T_OBJECT, offsetof(connection, request), READONLY,
      "The request that a server got, or None."},
     {"response", T_OBJECT, offsetof(connection, response), READONLY,

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final, Literal, NoReturn, Protocol, TypedDict,
 from typing_extensions import Buffer, Self, Unpack
 
 __version__: str
+__all__: list[str]
 
 _Data = str | bytes | bytearray
 _Sendable = str | Buffer
@@ -658,6 +659,9 @@ class Connection:
     def resume(self) -> None: ...
     # Messages come in pieces: MessageEvent.data is a _Piece.
     def set_streaming(self, streaming: bool, /) -> None: ...
+    # Of a client, normalised, after connect().
+    @property
+    def url(self) -> str | None: ...
     @property
     def role(self) -> str: ...
     @property

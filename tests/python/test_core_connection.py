@@ -47,6 +47,7 @@ def test_a_handshake_opens_both_ends(cut):
     assert [event.type for event in client_events] == ["open"]
     assert client.response.status == 101
     assert (client.role, server.role) == ("client", "server")
+    assert (client.url, server.url) == ("ws://h:81/p?q", None)
     assert (client.protocol, server.protocol) == ("a", "a")
     assert (client.readyState, server.readyState) == (1, 1)
     with pytest.raises(libws.InvalidStateError):

@@ -6,38 +6,59 @@ import textwrap
 
 import pytest
 
+# The handlers are made beforehand: some versions of CPython do not survive it when
+# there is no memory for a function.
 PRELUDE = """
 import gc, sys
 import libws
 
+log = []
+
+def onupgrade(request):
+    request.headers.get_all("x")
+
+def onconnection(ws, request):
+    ws.onmessage = echo
+    ws.subscribe("topic")
+
+def echo(event):
+    event.target.send(event.data)
+
+def onopen(event):
+    ws = event.target
+    ws.send("text")
+    ws.send(bytearray(b"binary"))
+    ws.ping("p")
+
+def onmessage(event):
+    log.append(event)
+    if len(log) == 2:
+        event.target.other.publish("topic", "published")
+    elif len(log) == 3:
+        event.target.close(3000, "end")
+
+def onpong(event):
+    event.rtt
+
+def onerror(event):
+    event.error.code
+
+def onclose(event):
+    event.target.other.close()
+
 def play():
-    '''A client and a server, plain and with errors, to the end.'''
-    log = []
-    def onupgrade(request):
-        request.headers.get_all("x")
-        return None
-    def onconnection(ws, request):
-        ws.onmessage = lambda e: ws.send(e.data)
-        ws.subscribe("topic")
+    # Clients and a server, plain and with errors, to the end.
+    log.clear()
     server = libws.WebSocketServer("127.0.0.1", 0, onconnection=onconnection, onupgrade=onupgrade)
     ws = libws.WebSocket(server.urls[0], ["a", "b"], headers={"X": "y"})
-    def onopen(event):
-        ws.send("text")
-        ws.send(bytearray(b"binary"))
-        ws.ping("p")
-    def onmessage(event):
-        log.append(event)
-        if len(log) == 2:
-            server.publish("topic", "published")
-        elif len(log) == 3:
-            ws.close(3000, "end")
+    ws.other = server
     ws.onopen = onopen
     ws.onmessage = onmessage
-    ws.onpong = lambda e: e.rtt
-    ws.addEventListener("close", lambda e: server.close(), once=True)
+    ws.onpong = onpong
+    ws.addEventListener("close", onclose, once=True)
     ws.itself = ws
     bad = libws.WebSocket("ws://127.0.0.1:1/")
-    bad.onerror = lambda e: e.error.code
+    bad.onerror = onerror
     try:
         libws.WebSocket("nonsense")
     except libws.SyntaxError:
@@ -54,7 +75,7 @@ def play():
     other.feed(client.output())
     list(other.events())
     libws.run()
-    return log
+    return len(log)
 """
 
 
@@ -83,7 +104,7 @@ def test_nothing_leaks():
             play()
         before = count()
         for _ in range(50):
-            assert len(play()) == 3
+            assert play() == 3
         after = count()
         assert after - before < 50, (before, after)
         """
@@ -91,8 +112,9 @@ def test_nothing_leaks():
 
 
 def test_failing_allocations_raise_or_fail_the_connection():
-    """The n-th allocation fails, for every n, alone and with all after it. What
-    comes of it is a MemoryError, or an end: nothing crashes or hangs."""
+    """The n-th allocation fails, for every n, alone and with those after it. What
+    comes of it is a MemoryError, or an end: nothing crashes or hangs. (Not with all
+    after it: then CPython may try for ever to raise an exception.)"""
     pytest.importorskip("_testcapi")
     out = python(
         """
@@ -126,7 +148,7 @@ def test_failing_allocations_raise_or_fail_the_connection():
 
         play()
         print(sum(fails(n, n + 1) for n in range(1, 400)) > 50)
-        print(sum(fails(n, 0) for n in range(1, 400, 3)) > 20)
+        print(sum(fails(n, n + 20) for n in range(1, 400, 3)) > 20)
         libws.run = run
         play()
         """
@@ -147,7 +169,7 @@ def test_an_interpreter_of_its_own_has_a_module_of_its_own():
         play()
         for _ in range(3):
             other = interpreters.create()
-            interpreters.run_string(other, play_code + "\\nassert len(play()) == 3\\nprint('played')")
+            interpreters.run_string(other, play_code + "\\nassert play() == 3\\nprint('played')")
             interpreters.destroy(other)
         play()
         """
