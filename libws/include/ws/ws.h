@@ -479,14 +479,15 @@ typedef struct ws_listen_options {
   /* sizeof(ws_listen_options), set by ws_listen_options_init(). */
   size_t size;
   /* An IP address, or a name, which is looked up while the call waits, and all
-   * of whose addresses are listened on ("localhost": 127.0.0.1 and ::1).
-   * Defaults to "127.0.0.1". "::" takes IPv4 as well. */
+   * of whose addresses that the machine has are listened on ("localhost":
+   * 127.0.0.1 and ::1). Defaults to "127.0.0.1". "::" takes IPv4 as well. */
   const char *host;
   uint16_t port; /* 0: a free one. */
   /* Optional. The path of a Unix socket instead, and the mode of its file. */
   const char *unix_path;
   uint32_t unix_mode;
-  /* A listening socket that was inherited instead, or -1. Taken over. */
+  /* A listening socket that was inherited instead, or -1. Taken over in any
+   * case. */
   int fd;
   /* Optional. For wss. Retained. */
   ws_tls_context *tls;
@@ -497,10 +498,10 @@ typedef struct ws_listen_options {
 /* Sets every field to its default. Never fails. Since 0.1. */
 WS_API void ws_listen_options_init(ws_listen_options *options);
 
-/* Begins to listen; may be called several times. Returns 0;
- * WS_ERR_INVALID_ARGUMENT; WS_ERR_INVALID_STATE after ws_server_close();
- * WS_ERR_RESOLVE; WS_ERR_SYSTEM, with address and cause in `out_error`;
- * WS_ERR_NO_MEMORY. Since 0.1. */
+/* Begins to listen; may be called several times. After an error it listens
+ * nowhere that it did not before. Returns 0; WS_ERR_INVALID_ARGUMENT;
+ * WS_ERR_INVALID_STATE after ws_server_close(); WS_ERR_RESOLVE; WS_ERR_SYSTEM,
+ * with address and cause in `out_error`; WS_ERR_NO_MEMORY. Since 0.1. */
 WS_API int ws_server_listen(ws_server *server, const ws_listen_options *options,
                             ws_error *out_error);
 
@@ -543,7 +544,9 @@ WS_API int ws_socket_respond_file(ws_socket *socket, const char *root);
  * after `deadline_ms` (0: close_timeout). When the last has ended,
  * WS_EVENT_SERVER_CLOSE comes, and the server is gone with the pull after it.
  * Further calls may bring the deadline forward. Returns 0,
- * WS_ERR_INVALID_ACCESS, WS_ERR_SYNTAX, WS_ERR_INVALID_UTF8. Since 0.1. */
+ * WS_ERR_INVALID_ACCESS, WS_ERR_SYNTAX, WS_ERR_INVALID_UTF8; WS_ERR_NO_MEMORY
+ * when not all workers could be told, and then it is to be called again. Since
+ * 0.1. */
 WS_API int ws_server_close(ws_server *server, uint16_t code, const char *reason,
                            size_t reason_len, uint32_t deadline_ms);
 

@@ -10,44 +10,79 @@
 /* How long a listener looks away when the system has no descriptors left. */
 #define PAUSE_MS 500
 
-struct ws__listener {
-  ws__source source;
-  ws__list link; /* In its worker. */
-  ws__worker *worker;
-  ws_tls_context *tls;
-  ws__addr addr;
-  bool owns_path;
-  bool is_exhausted; /* Looks away; said so once. */
-  int error;         /* errno to report in this turn, or 0. */
-};
+/* -- Life ------------------------------------------------------------------ */
 
-ws__listener *ws__listener_new(int fd, const ws__addr *addr, bool owns_path,
-                               ws_tls_context *tls) {
+static const ws__source_ops ops;
+
+/* Puts a listener into its worker's loop. */
+static int start(ws__listener *listener) {
+  ws_loop *loop = listener->worker->endpoint.loop;
+  const int err = ws__loop_add(loop, &listener->source);
+  if (err != 0) return err;
+  return ws__loop_watch(loop, &listener->source, WS__POLLER_READ);
+}
+
+/* It has come to its worker's thread. */
+static bool arrive(ws__letter *letter, ws_loop *loop, ws_event *out_event) {
+  (void)out_event;
+  ws__listener *listener = WS__CONTAINER_OF(letter, ws__listener, letter);
+  ws__worker *worker = listener->worker;
+  /* Without memory for it the others serve alone. */
+  if (loop == NULL || worker->endpoint.is_closing || start(listener) != 0) {
+    ws__listener_free(listener);
+  } else {
+    ws__list_push_back(&worker->listeners, &listener->link);
+  }
+  return false;
+}
+
+ws__listener *ws__listener_new(ws__worker *worker, int fd, const ws__addr *addr,
+                               bool owns_path, ws_tls_context *tls) {
   ws__listener *listener = calloc(1, sizeof(*listener));
   if (listener == NULL) return NULL;
+  listener->source.ops = &ops;
   listener->source.node.fd = fd;
+  listener->letter.open = arrive;
+  listener->worker = worker;
   listener->addr = *addr;
   listener->owns_path = owns_path;
-  if (tls != NULL) listener->tls = ws__tls_context_retain(tls);
   ws__list_init(&listener->link);
+  if (!ws__server_has_threads(worker->endpoint.server) &&
+      start(listener) != 0) {
+    ws__loop_remove(worker->endpoint.loop, &listener->source);
+    free(listener);
+    return NULL;
+  }
+  if (tls != NULL) listener->tls = ws__tls_context_retain(tls);
   return listener;
 }
 
+void ws__listener_employ(ws__listener *listener) {
+  ws__worker *worker = listener->worker;
+  if (!ws__server_has_threads(worker->endpoint.server)) {
+    ws__list_push_back(&worker->listeners, &listener->link);
+  } else if (ws__inbox_put(worker->inbox, &listener->letter) != 0) {
+    ws__listener_free(listener); /* Its loop has ended. */
+  }
+}
+
 void ws__listener_free(ws__listener *listener) {
-  ws_loop *loop =
-      listener->worker != NULL ? listener->worker->endpoint.loop : NULL;
-  if (loop != NULL) ws__loop_remove(loop, &listener->source);
-  const bool is_foreign = loop != NULL && ws__loop_is_foreign(loop);
-  if (listener->owns_path && !is_foreign) ws__net_unlink(&listener->addr);
+  bool is_ours = true;
+  if (ws__heap_contains(&listener->source.deadline)) {
+    ws_loop *loop = listener->worker->endpoint.loop;
+    is_ours = !ws__loop_is_foreign(loop);
+    ws__loop_remove(loop, &listener->source);
+  }
+  if (listener->owns_path && is_ours) ws__net_unlink(&listener->addr);
   ws__list_remove(&listener->link);
   ws__net_close(listener->source.node.fd);
   ws__tls_context_release(listener->tls);
   free(listener);
 }
 
-void ws__listeners_stop(ws__worker *worker) {
-  ws__list *l = worker->listeners.next;
-  while (l != &worker->listeners) {
+void ws__listeners_free(ws__list *listeners) {
+  ws__list *l = listeners->next;
+  while (l != listeners) {
     ws__list *after = l->next;
     ws__listener_free(WS__CONTAINER_OF(l, ws__listener, link));
     l = after;
@@ -129,19 +164,3 @@ static void drop(ws__source *source) {
 }
 
 static const ws__source_ops ops = {.begin = begin, .next = next, .drop = drop};
-
-int ws__listener_start(ws__listener *listener, ws__worker *worker) {
-  ws_loop *loop = worker->endpoint.loop;
-  listener->source.ops = &ops;
-  int err = ws__loop_add(loop, &listener->source);
-  if (err == 0) {
-    listener->worker = worker;
-    err = ws__loop_watch(loop, &listener->source, WS__POLLER_READ);
-  }
-  if (err != 0) {
-    ws__listener_free(listener);
-    return err == WS_ERR_NO_MEMORY ? err : WS_ERR_SYSTEM;
-  }
-  ws__list_push_back(&worker->listeners, &listener->link);
-  return 0;
-}

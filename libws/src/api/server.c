@@ -89,10 +89,9 @@ void *ws_server_user_data(const ws_server *server) {
 
 typedef struct order {
   ws__letter letter;
-  ws__worker *worker;
+  ws__worker *worker; /* Retained: the server may end before this is read. */
   void (*carry_out)(struct order *order);
-  ws__listener *listener; /* Owned, if not NULL. */
-  ws_message *message;    /* Owned, if not NULL. */
+  ws_message *message; /* Owned, if not NULL. */
   uint32_t deadline_ms;
   bool has_topic;
   char topic[WS__TOPIC_NAME_MAX + 1];
@@ -102,8 +101,8 @@ static bool open_order(ws__letter *letter, ws_loop *loop, ws_event *out_event) {
   (void)out_event;
   order *o = WS__CONTAINER_OF(letter, order, letter);
   if (loop != NULL) o->carry_out(o);
-  if (o->listener != NULL) ws__listener_free(o->listener);
   ws_message_free(o->message);
+  ws__worker_release(o->worker);
   free(o);
   return false;
 }
@@ -112,7 +111,7 @@ static order *new_order(ws__worker *worker, void (*carry_out)(order *)) {
   order *o = calloc(1, sizeof(*o));
   if (o == NULL) return NULL;
   o->letter.open = open_order;
-  o->worker = worker;
+  o->worker = ws__worker_retain(worker);
   o->carry_out = carry_out;
   return o;
 }
@@ -125,49 +124,44 @@ static void give(order *o) {
 
 /* -- Threads --------------------------------------------------------------- */
 
-/* A worker's thread is about to end: tells the server's loop. */
-static bool open_farewell(ws__letter *letter, ws_loop *loop,
-                          ws_event *out_event) {
+/* The server ends at once. */
+static bool open_last_order(ws__letter *letter, ws_loop *loop,
+                            ws_event *out_event) {
   (void)out_event;
-  order *o = WS__CONTAINER_OF(letter, order, letter);
-  if (loop != NULL) ws__server_worker_done(o->worker->endpoint.server);
-  free(o);
+  ws__worker *worker = WS__CONTAINER_OF(letter, ws__worker, last_order);
+  if (loop != NULL) ws__worker_drop(worker);
   return false;
 }
 
-typedef struct thread_start {
-  ws__worker *worker;
-  ws__inbox *owner; /* Of the loop that the server is in. */
-  order *farewell;  /* Made before, so that it cannot fail. */
-} thread_start;
+/* A worker's thread is about to end: tells the server, if it is still there. */
+static bool open_farewell(ws__letter *letter, ws_loop *loop,
+                          ws_event *out_event) {
+  (void)out_event;
+  ws__worker *worker = WS__CONTAINER_OF(letter, ws__worker, farewell);
+  ws_server *server = worker->endpoint.server;
+  if (loop != NULL && server != NULL) ws__server_worker_done(server);
+  ws__worker_release(worker);
+  return false;
+}
 
 static void *run_worker(void *arg) {
-  const thread_start start = *(thread_start *)arg;
-  free(arg);
+  ws__worker *worker = arg;
   /* A loop that cannot wait any more has nothing to serve. */
-  (void)ws_loop_run(start.worker->endpoint.loop);
-  ws_loop_free(start.worker->endpoint.loop);
-  if (ws__inbox_put(start.owner, &start.farewell->letter) != 0) {
-    free(start.farewell);
+  (void)ws_loop_run(worker->endpoint.loop);
+  ws_loop_free(worker->endpoint.loop);
+  if (ws__inbox_put(worker->owner, &worker->farewell) != 0) {
+    ws__worker_release(worker);
   }
-  ws__inbox_release(start.owner);
   return NULL;
 }
 
 static int start_thread(ws_server *server, ws__worker *worker) {
-  thread_start *start = malloc(sizeof(*start));
-  order *farewell = new_order(worker, NULL);
-  if (start == NULL || farewell == NULL) goto fail;
-  farewell->letter.open = open_farewell;
-  start->worker = worker;
-  start->owner = ws__inbox_retain(server->loop->inbox);
-  start->farewell = farewell;
-  const int error = pthread_create(&worker->thread, NULL, run_worker, start);
-  if (error == 0) return 0;
-  ws__inbox_release(start->owner);
-fail:
-  free(start);
-  free(farewell);
+  worker->owner = ws__inbox_retain(server->loop->inbox);
+  worker->last_order.open = open_last_order;
+  worker->farewell.open = open_farewell;
+  ws__worker_retain(worker); /* For its farewell. */
+  if (pthread_create(&worker->thread, NULL, run_worker, worker) == 0) return 0;
+  ws__worker_release(worker);
   return WS_ERR_NO_MEMORY;
 }
 
@@ -210,6 +204,21 @@ static size_t workers_size(const ws_server *server) {
   return (threads > 0 ? threads : 1) * sizeof(ws__worker *);
 }
 
+static void free_places(ws_server *server, ws__place *places) {
+  while (places != NULL) {
+    ws__place *place = places;
+    places = place->next;
+    ws__free(&server->loop->allocator, place, sizeof(*place));
+  }
+}
+
+/* Where the next one is to be hung up. */
+static ws__place **last_place(ws__place **places) {
+  while (*places != NULL)
+    places = &(*places)->next;
+  return places;
+}
+
 /* Frees a server whose workers have all ended. Retained sockets keep theirs,
  * which then have no server. */
 static void free_server(ws_server *server) {
@@ -223,19 +232,24 @@ static void free_server(ws_server *server) {
     worker->endpoint.server = NULL;
     ws__worker_release(worker);
   }
-  while (server->places != NULL) {
-    ws__place *place = server->places;
-    server->places = place->next;
-    ws__free(allocator, place, sizeof(*place));
-  }
+  free_places(server, server->places);
   if (server->workers != NULL) {
     ws__free(allocator, server->workers, workers_size(server));
   }
   ws__doorkeeper_free(&server->doorkeeper);
   ws_conn_config_free(server->config);
   ws_conn_config_free(server->secure_config);
+  ws_conn_config_free(server->message_config);
   free_options(allocator, server->options);
   ws__free(allocator, server, sizeof(*server));
+}
+
+static int make_config(ws_conn_options *options, ws_allocator allocator,
+                       bool is_secure, ws_conn_config **out_config,
+                       const char **reason) {
+  options->allocator = allocator;
+  options->is_secure = is_secure;
+  return ws_conn_config_new(WS_ROLE_SERVER, options, out_config, reason);
 }
 
 static int make_configs(ws_server *server, const ws_conn_options *given,
@@ -248,15 +262,19 @@ static int make_configs(ws_server *server, const ws_conn_options *given,
     return WS_ERR_INVALID_ARGUMENT;
   }
   /* Threads share what comes of a configuration. */
-  options.allocator =
+  const ws_allocator allocator =
       ws__server_has_threads(server) ? ws__malloc : server->loop->allocator;
-  options.is_secure = false;
+  options.random = ws_random;
   int err =
-      ws_conn_config_new(WS_ROLE_SERVER, &options, &server->config, reason);
-  if (err != 0) return err;
-  options.is_secure = true;
-  return ws_conn_config_new(WS_ROLE_SERVER, &options, &server->secure_config,
-                            reason);
+      make_config(&options, ws__malloc, false, &server->message_config, reason);
+  if (err == 0) {
+    err = make_config(&options, allocator, false, &server->config, reason);
+  }
+  if (err == 0) {
+    err =
+        make_config(&options, allocator, true, &server->secure_config, reason);
+  }
+  return err;
 }
 
 /* Orders all workers to end, for a server that cannot live. */
@@ -327,40 +345,42 @@ int ws_server_new(ws_loop *loop, const ws_server_options *options,
 
 /* -- Listening ------------------------------------------------------------- */
 
-static void start_listening(order *o) {
-  ws__listener *listener = o->listener;
-  o->listener = NULL;
-  if (o->worker->endpoint.is_closing) {
-    ws__listener_free(listener);
-  } else {
-    /* Without memory for it the others serve alone. */
-    (void)ws__listener_start(listener, o->worker);
-  }
+/* What a call of ws_server_listen() has made so far. Nobody is accepted before
+ * all of it is there, and if it fails nothing is left. */
+typedef struct plan {
+  ws__list listeners;
+  ws__place *places;
+} plan;
+
+static void discard(ws_server *server, plan *p) {
+  ws__listeners_free(&p->listeners);
+  free_places(server, p->places);
 }
 
-/* Hands a listening descriptor to a worker, or closes it. */
-static int employ(ws__worker *worker, int fd, const ws__addr *addr,
-                  bool owns_path, ws_tls_context *tls) {
-  ws__listener *listener = ws__listener_new(fd, addr, owns_path, tls);
+static void execute(ws_server *server, plan *p) {
+  ws__list *link;
+  while ((link = ws__list_first(&p->listeners)) != NULL) {
+    ws__list_remove(link);
+    ws__listener_employ(WS__CONTAINER_OF(link, ws__listener, link));
+  }
+  *last_place(&server->places) = p->places;
+}
+
+/* Makes the listener of a worker, over a descriptor taken over in any case. */
+static int plan_listener(plan *p, ws__worker *worker, int fd,
+                         const ws__addr *addr, bool owns_path,
+                         ws_tls_context *tls) {
+  ws__listener *listener = ws__listener_new(worker, fd, addr, owns_path, tls);
   if (listener == NULL) {
     ws__net_close(fd);
     return WS_ERR_NO_MEMORY;
   }
-  if (!ws__server_has_threads(worker->endpoint.server)) {
-    return ws__listener_start(listener, worker);
-  }
-  order *o = new_order(worker, start_listening);
-  if (o == NULL) {
-    ws__listener_free(listener);
-    return WS_ERR_NO_MEMORY;
-  }
-  o->listener = listener;
-  give(o);
+  ws__list_push_back(&p->listeners, &listener->link);
   return 0;
 }
 
-static int remember_place(ws_server *server, const ws__addr *addr,
-                          bool is_secure) {
+static int plan_place(ws_server *server, plan *p, const ws__addr *addr,
+                      bool is_secure) {
   ws__place *place = ws__alloc_zero(&server->loop->allocator, sizeof(*place));
   if (place == NULL) return WS_ERR_NO_MEMORY;
   place->port = ws__addr_port(addr);
@@ -372,114 +392,124 @@ static int remember_place(ws_server *server, const ws__addr *addr,
     snprintf(place->url, sizeof(place->url), "%s://%s",
              is_secure ? "wss" : "ws", text);
   }
-  ws__place **end = &server->places;
-  while (*end != NULL)
-    end = &(*end)->next;
-  *end = place;
+  *last_place(&p->places) = place;
   return 0;
 }
 
-/* One descriptor for each worker: TCP workers have listeners of their own on
- * one port, all others share one. */
-static int listen_on(ws_server *server, const ws__addr *addr,
-                     const ws_listen_options *options, ws_error *out_error) {
-  const bool is_tcp = addr->as.any.sa_family != AF_UNIX;
-  const bool is_split = server->worker_count > 1 && is_tcp;
+/* Plans to listen at an address, or with a descriptor that listens there
+ * already (`fd`; else -1). TCP workers have listeners of their own on one port,
+ * all others share one. Returns 0; WS_ERR_NO_MEMORY; or WS_ERR_SYSTEM, with
+ * errno and `detail`. */
+static int plan_at(ws_server *server, plan *p, const ws__addr *addr, int fd,
+                   const ws_listen_options *options, char *detail) {
+  const bool is_inherited = fd >= 0;
+  const bool is_split = server->worker_count > 1 && !is_inherited &&
+                        addr->as.any.sa_family != AF_UNIX;
   const ws__listen_options how = {
       .backlog = options->backlog,
       .reuse_port = options->reuse_port || is_split,
       .unix_mode = (mode_t)options->unix_mode,
   };
   ws__addr where = *addr;
-  int shared = -1;
   for (uint32_t i = 0; i < server->worker_count; i++) {
-    int fd;
-    char detail[WS__DETAIL_SIZE] = "";
-    const int error = shared < 0
-                          ? ws__net_listen(&where, &how, &fd, &where, detail)
-                          : ws__net_share(shared, &fd);
-    if (error != 0) {
-      return ws__report(out_error, WS_ERR_SYSTEM, detail);
+    int error = 0;
+    if (i > 0 && !is_split) {
+      error = ws__net_share(fd, &fd);
+      if (error != 0) (void)ws__errno_text(error, detail);
+    } else if (!is_inherited) {
+      error = ws__net_listen(&where, &how, &fd, &where, detail);
     }
-    if (!is_split) shared = fd;
-    const int err =
-        employ(server->workers[i], fd, &where, i == 0, options->tls);
-    if (err != 0) return ws__report(out_error, err, NULL);
+    if (error != 0) {
+      errno = error;
+      return WS_ERR_SYSTEM;
+    }
+    const bool owns_path = i == 0 && !is_inherited;
+    const int err = plan_listener(p, server->workers[i], fd, &where, owns_path,
+                                  options->tls);
+    if (err != 0) return err;
   }
-  const int err = remember_place(server, &where, options->tls != NULL);
-  return ws__report(out_error, err, NULL);
+  return plan_place(server, p, &where, options->tls != NULL);
 }
 
-static int listen_on_unix(ws_server *server, const ws_listen_options *options,
-                          ws_error *out_error) {
+static int plan_unix(ws_server *server, plan *p,
+                     const ws_listen_options *options, char *detail) {
   ws__addr addr;
   const int error = ws__addr_from_path(&addr, options->unix_path);
-  if (error == 0) return listen_on(server, &addr, options, out_error);
-  char text[WS__DETAIL_SIZE];
-  return ws__report(out_error, WS_ERR_INVALID_ARGUMENT,
-                    ws__errno_text(error, text));
+  if (error == 0) return plan_at(server, p, &addr, -1, options, detail);
+  (void)ws__errno_text(error, detail);
+  return WS_ERR_INVALID_ARGUMENT;
 }
 
-/* Takes over a listening descriptor; the workers share it. */
-static int listen_on_fd(ws_server *server, const ws_listen_options *options,
-                        ws_error *out_error) {
+static int plan_fd(ws_server *server, plan *p, const ws_listen_options *options,
+                   char *detail) {
   bool is_listener = false;
   ws__addr addr;
-  if (ws__net_adopt(options->fd, &is_listener) != 0 || !is_listener ||
-      ws__net_local_addr(options->fd, &addr) != 0) {
-    return ws__report(out_error, WS_ERR_INVALID_ARGUMENT,
-                      "fd: not a listening stream socket");
+  if (ws__net_adopt(options->fd, &is_listener) == 0 && is_listener &&
+      ws__net_local_addr(options->fd, &addr) == 0) {
+    return plan_at(server, p, &addr, options->fd, options, detail);
   }
-  for (uint32_t i = 0; i < server->worker_count; i++) {
-    int fd = options->fd;
-    if (i > 0 && ws__net_share(options->fd, &fd) != 0) {
-      return ws__report(out_error, WS_ERR_SYSTEM, NULL);
-    }
-    const int err = employ(server->workers[i], fd, &addr, false, options->tls);
-    if (err != 0) return ws__report(out_error, err, NULL);
-  }
-  const int err = remember_place(server, &addr, options->tls != NULL);
-  return ws__report(out_error, err, NULL);
+  ws__net_close(options->fd);
+  ws__detail_set(detail, "fd: not a listening stream socket");
+  return WS_ERR_INVALID_ARGUMENT;
 }
 
-/* Listens on all addresses of a name, with one port if that is free to choose.
- */
-static int listen_on_all(ws_server *server, const struct addrinfo *infos,
-                         const ws_listen_options *options,
-                         ws_error *out_error) {
+/* Whether the machine has no such address; it may have no IPv6, say. */
+static bool is_absent(int error) {
+  return error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
+}
+
+/* All addresses of a name that the machine has, with one port if that is free
+ * to choose. */
+static int plan_all(ws_server *server, plan *p, const struct addrinfo *infos,
+                    const ws_listen_options *options, char *detail) {
   uint16_t port = options->port;
+  int err = 0;
   for (const struct addrinfo *info = infos; info != NULL;
        info = info->ai_next) {
     ws__addr addr = {.len = info->ai_addrlen};
     memcpy(&addr.as.storage, info->ai_addr, info->ai_addrlen);
     ws__addr_set_port(&addr, port);
-    const size_t before = ws_server_listener_count(server);
-    const int err = listen_on(server, &addr, options, out_error);
+    err = plan_at(server, p, &addr, -1, options, detail);
+    if (err == WS_ERR_SYSTEM && is_absent(errno)) continue;
     if (err != 0) return err;
-    port = ws_server_port(server, before);
+    port = p->places->port;
   }
-  return 0;
+  return p->places != NULL ? 0 : err;
 }
 
-static int listen_on_host(ws_server *server, const ws_listen_options *options,
-                          ws_error *out_error) {
+static int plan_host(ws_server *server, plan *p,
+                     const ws_listen_options *options, char *detail) {
   const char *host = options->host != NULL ? options->host : "127.0.0.1";
   ws__addr addr;
   if (ws__addr_from_ip(&addr, host, options->port)) {
-    return listen_on(server, &addr, options, out_error);
+    return plan_at(server, p, &addr, -1, options, detail);
   }
   const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                                  .ai_flags = AI_PASSIVE | AI_ADDRCONFIG};
   struct addrinfo *infos;
   const int error = getaddrinfo(host, NULL, &hints, &infos);
   if (error != 0) {
-    char detail[WS__DETAIL_SIZE];
     ws__detail_set(detail, "%s: %s", host, gai_strerror(error));
-    return ws__report(out_error, WS_ERR_RESOLVE, detail);
+    return WS_ERR_RESOLVE;
   }
-  const int err = listen_on_all(server, infos, options, out_error);
+  const int err = plan_all(server, p, infos, options, detail);
   freeaddrinfo(infos);
   return err;
+}
+
+/* What speaks against listening, or 0. */
+static int check_listen_options(const ws_server *server,
+                                const ws_listen_options *options,
+                                char *detail) {
+  if (options->tls != NULL && !options->tls->is_server) {
+    ws__detail_set(detail, "tls: the context is a client's");
+    return WS_ERR_INVALID_ARGUMENT;
+  }
+  if (server->is_closing) {
+    ws__detail_set(detail, "the server is closing");
+    return WS_ERR_INVALID_STATE;
+  }
+  return 0;
 }
 
 int ws_server_listen(ws_server *server, const ws_listen_options *options,
@@ -488,18 +518,27 @@ int ws_server_listen(ws_server *server, const ws_listen_options *options,
     return ws__report(out_error, WS_ERR_INVALID_ARGUMENT,
                       "size: not set by ws_listen_options_init()");
   }
-  if (options->tls != NULL && !options->tls->is_server) {
-    return ws__report(out_error, WS_ERR_INVALID_ARGUMENT,
-                      "tls: the context is a client's");
+  char detail[WS__DETAIL_SIZE] = "";
+  int err = check_listen_options(server, options, detail);
+  if (err != 0) {
+    ws__net_close(options->fd);
+    return ws__report(out_error, err, detail);
   }
-  if (server->is_closing) {
-    return ws__report(out_error, WS_ERR_INVALID_STATE, "the server is closing");
+  plan p = {.places = NULL};
+  ws__list_init(&p.listeners);
+  if (options->fd >= 0) {
+    err = plan_fd(server, &p, options, detail);
+  } else if (options->unix_path != NULL) {
+    err = plan_unix(server, &p, options, detail);
+  } else {
+    err = plan_host(server, &p, options, detail);
   }
-  if (options->fd >= 0) return listen_on_fd(server, options, out_error);
-  if (options->unix_path != NULL) {
-    return listen_on_unix(server, options, out_error);
+  if (err == 0) {
+    execute(server, &p);
+  } else {
+    discard(server, &p);
   }
-  return listen_on_host(server, options, out_error);
+  return ws__report(out_error, err, detail);
 }
 
 static const ws__place *find_place(const ws_server *server, size_t index) {
@@ -563,15 +602,11 @@ int ws_server_adopt(ws_server *server, int fd, ws_tls_context *tls,
 /* -- Closing --------------------------------------------------------------- */
 
 static void stop_listening(order *o) {
-  ws__listeners_stop(o->worker);
+  ws__listeners_free(&o->worker->listeners);
 }
 
 static void close_worker(order *o) {
   ws__worker_close(o->worker, o->deadline_ms);
-}
-
-static void drop_worker(order *o) {
-  ws__worker_drop(o->worker);
 }
 
 /* Has each worker do something. Without memory for an order, its worker is not
@@ -601,8 +636,17 @@ void ws_server_stop_listening(ws_server *server) {
   (void)order_all(server, stop_listening, 0);
 }
 
+/* Needs no memory, for nobody could wait for a worker that was not reached. */
 static void drop_workers(ws_server *server) {
-  if (server->workers != NULL) (void)order_all(server, drop_worker, 0);
+  for (uint32_t i = 0; i < server->worker_count; i++) {
+    ws__worker *worker = server->workers[i];
+    if (!ws__server_has_threads(server)) {
+      ws__worker_drop(worker);
+    } else {
+      /* If its loop has ended, there is nothing left to drop. */
+      (void)ws__inbox_put(worker->inbox, &worker->last_order);
+    }
+  }
 }
 
 int ws_server_close(ws_server *server, uint16_t code, const char *reason,
@@ -650,6 +694,9 @@ static void drop(ws__source *source) {
   ws_loop *loop = server->loop;
   ws__loop_remove(loop, source);
   loop->holders--;
+  /* The threads are not in a forked child, where they would be waited for in
+   * vain; whatever they were about is left as it is. */
+  if (ws__server_has_threads(server) && ws__loop_is_foreign(loop)) return;
   drop_workers(server);
   free_server(server);
 }
@@ -683,7 +730,8 @@ int ws_server_publish(ws_server *server, const char *topic,
     return WS_ERR_INVALID_ARGUMENT;
   }
   ws_message *message;
-  int err = ws_message_new(server->config, type, data, len, flags, &message);
+  int err =
+      ws_message_new(server->message_config, type, data, len, flags, &message);
   if (err != 0) return err;
   for (uint32_t i = 0; i < server->worker_count && err == 0; i++) {
     ws__worker *worker = server->workers[i];

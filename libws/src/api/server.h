@@ -8,7 +8,8 @@
  *   worker.c    connections of one loop: requests, publishing, closing
  *   listener.c  accepting
  *
- * Memory: a worker lives as long as one of its sockets is retained. */
+ * Memory: a worker lives as long as one of its sockets is retained, or an order
+ * to it has not been read. */
 #ifndef WS__SERVER_H
 #define WS__SERVER_H
 
@@ -21,16 +22,21 @@
 #include <pthread.h>
 
 typedef struct ws__worker {
-  ws__endpoint endpoint; /* Its loop and server. */
+  ws__endpoint endpoint; /* Its loop and server; NULL when that has ended. */
   ws__source source;     /* For the deadline of closing. */
   ws__inbox *inbox;      /* Of its loop, which may end before it. */
   ws_allocator allocator;
-  uint32_t references; /* The server's, and one for each socket. */
-  uint32_t sockets;    /* In the loop. */
-  bool is_done;        /* Has told the server that it has ended. */
+  atomic_uint references; /* The server's, of sockets, and of orders to it. */
+  uint32_t sockets;       /* In the loop. */
+  bool is_done;           /* Has told the server that it has ended. */
   ws__list listeners;
   ws__topics topics;
-  pthread_t thread; /* Unless it runs in the server's loop. */
+
+  /* Of one with a thread. Its end needs no memory: both letters are here. */
+  pthread_t thread;
+  ws__inbox *owner;      /* Of the server's loop. */
+  ws__letter last_order; /* To it: to drop everything. */
+  ws__letter farewell;   /* From it: that its loop has ended. */
 } ws__worker;
 
 /* The options that are kept, in one block with all they point to. */
@@ -50,8 +56,9 @@ struct ws_server {
   ws__source source; /* For its last event. */
   ws_loop *loop;
   ws__server_options *options;
-  ws_conn_config *config;        /* Of plain connections, */
-  ws_conn_config *secure_config; /* and of those over TLS. */
+  ws_conn_config *config;         /* Of plain connections, */
+  ws_conn_config *secure_config;  /* of those over TLS, */
+  ws_conn_config *message_config; /* and of messages, which any thread makes. */
   ws__place *places;
   ws__worker **workers;
   uint32_t worker_count;
@@ -86,6 +93,11 @@ void ws__server_worker_done(ws_server *server);
 /* Makes a worker in a loop. Returns 0 or WS_ERR_NO_MEMORY. */
 int ws__worker_new(ws_server *server, ws_loop *loop, ws__worker **out_worker);
 
+static inline ws__worker *ws__worker_retain(ws__worker *worker) {
+  atomic_fetch_add(&worker->references, 1);
+  return worker;
+}
+
 /* Gives up one reference. */
 void ws__worker_release(ws__worker *worker);
 
@@ -103,7 +115,7 @@ void ws__worker_publish(ws__worker *worker, const char *topic,
                         ws_message *message, const ws_socket *except);
 
 /* Stops listening and closes all connections; those that are left after
- * `deadline_ms` (0: never) are dropped. */
+ * `deadline_ms` (0: close_timeout) are dropped. */
 void ws__worker_close(ws__worker *worker, uint32_t deadline_ms);
 
 /* Drops everything at once, because the loop ends. */
@@ -111,22 +123,32 @@ void ws__worker_drop(ws__worker *worker);
 
 /* -- listener.c ------------------------------------------------------------ */
 
-typedef struct ws__listener ws__listener;
+typedef struct ws__listener {
+  ws__source source;
+  ws__letter letter; /* Takes it to its worker. */
+  ws__list link;     /* In its worker, once employed; until then free to use. */
+  ws__worker *worker;
+  ws_tls_context *tls;
+  ws__addr addr;
+  bool owns_path;
+  bool is_exhausted; /* Looks away; said so once. */
+  int error;         /* errno to report in this turn, or 0. */
+} ws__listener;
 
-/* Makes a listener of a listening descriptor, taken over. `tls` is retained;
- * `addr` is removed from the file system at the end if it is a Unix socket's
- * and `owns_path`. Returns NULL without memory; then the descriptor is still
- * the caller's. Any thread. */
-ws__listener *ws__listener_new(int fd, const ws__addr *addr, bool owns_path,
-                               ws_tls_context *tls);
+/* Makes a listener for a worker, of a listening descriptor, taken over. `tls`
+ * is retained; `addr` is removed from the file system at the end if it is a
+ * Unix socket's and `owns_path`. Returns NULL without memory; then the
+ * descriptor is still the caller's. On the server's thread. */
+ws__listener *ws__listener_new(ws__worker *worker, int fd, const ws__addr *addr,
+                               bool owns_path, ws_tls_context *tls);
 
-/* Has a worker accept. Returns 0 or an error, and then the listener is gone. */
-int ws__listener_start(ws__listener *listener, ws__worker *worker);
+/* Has its worker accept from now on. */
+void ws__listener_employ(ws__listener *listener);
 
 /* Ends a listener, in whichever state. */
 void ws__listener_free(ws__listener *listener);
 
-/* Ends all listeners of a worker. */
-void ws__listeners_stop(ws__worker *worker);
+/* Ends all listeners of a list. */
+void ws__listeners_free(ws__list *listeners);
 
 #endif

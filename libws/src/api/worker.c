@@ -143,7 +143,7 @@ int ws__worker_new(ws_server *server, ws_loop *loop, ws__worker **out_worker) {
                                     .loop = loop,
                                     .server = server,
                                     .handlers = server->options->is.handlers};
-  worker->references = 1;
+  atomic_init(&worker->references, 1);
   ws__list_init(&worker->listeners);
   ws__topics_init(&worker->topics, &worker->allocator, salt);
   *out_worker = worker;
@@ -151,9 +151,10 @@ int ws__worker_new(ws_server *server, ws_loop *loop, ws__worker **out_worker) {
 }
 
 void ws__worker_release(ws__worker *worker) {
-  if (--worker->references > 0) return;
+  if (atomic_fetch_sub(&worker->references, 1) != 1) return;
   ws__topics_free(&worker->topics);
   ws__inbox_release(worker->inbox);
+  ws__inbox_release(worker->owner);
   const ws_allocator allocator = worker->allocator;
   ws__free(&allocator, worker, sizeof(*worker));
 }
@@ -208,7 +209,7 @@ static void set_deadline(ws__worker *worker, uint32_t deadline_ms) {
 void ws__worker_close(ws__worker *worker, uint32_t deadline_ms) {
   const bool is_first = !worker->endpoint.is_closing;
   worker->endpoint.is_closing = true;
-  ws__listeners_stop(worker);
+  ws__listeners_free(&worker->listeners);
   if (worker->is_done) return;
   set_deadline(worker, deadline_ms);
 
@@ -222,7 +223,7 @@ void ws__worker_close(ws__worker *worker, uint32_t deadline_ms) {
 }
 
 void ws__worker_drop(ws__worker *worker) {
-  ws__listeners_stop(worker);
+  ws__listeners_free(&worker->listeners);
   worker->endpoint.is_closing = true;
   while (worker->sockets > 0) {
     size_t at = SIZE_MAX;
@@ -286,7 +287,7 @@ int ws__worker_serve(ws__worker *worker, int fd, ws_tls_context *tls,
     ws__net_close(fd);
     return err;
   }
-  worker->references++;
+  ws__worker_retain(worker);
   worker->sockets++;
   return 0;
 }
