@@ -130,8 +130,8 @@ void ws_loop_free(ws_loop *loop) {
     ws__source *source = WS__CONTAINER_OF(node, ws__source, deadline);
     source->ops->drop(source);
   }
-  /* Nobody else's letters come any more, and the lock of a parent that forked
-   * while it was held would never open. */
+  /* In a forked child the locks of both may be held for ever, by threads that
+   * are in the parent only. */
   if (!ws__loop_is_foreign(loop)) {
     while (loop->letters != NULL) {
       ws__letter *letter = loop->letters;
@@ -139,8 +139,8 @@ void ws_loop_free(ws_loop *loop) {
       letter->open(letter, NULL, NULL);
     }
     ws__inbox_close(loop->inbox);
+    ws__resolver_free(loop->resolver);
   }
-  ws__resolver_free(loop->resolver);
   ws__tls_context_release(loop->default_tls);
   free_loop(loop);
 }
