@@ -104,21 +104,26 @@ class EngineSocket:
         self._is_processing = True
         try:
             self._engine.tick()
-            while (event := self._engine.next_event()) is not None:
-                self._deliver(event)
+            self._deliver_all()
+            while self._flush():
+                self._deliver_all()  # Such as "drain".
         finally:
             self._is_processing = False
-        self._flush()
-
-    def _flush(self) -> None:
-        if self._is_writable():
-            data = self._engine.output()
-            if data:
-                self._write(data)
         if self._close_info is not None:
             self._close_transport()
         else:
             self._set_timer(self._engine.timeout)
+
+    def _deliver_all(self) -> None:
+        while (event := self._engine.next_event()) is not None:
+            self._deliver(event)
+
+    def _flush(self) -> bool:
+        """Writes; returns whether there was anything to write."""
+        data = self._engine.output() if self._is_writable() else b""
+        if data:
+            self._write(data)
+        return bool(data)
 
     def _deliver(self, event: Event) -> None:
         if isinstance(event, MessageEvent):

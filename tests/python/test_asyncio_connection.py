@@ -139,7 +139,9 @@ async def test_cancelled_connect_ends_the_connection():
 
 @async_test
 async def test_recv_gives_str_or_bytes_in_order():  # Rows 139, 144, 148.
-    async with peering(sends((TEXT, "é".encode()), (BINARY, b"b"), (TEXT, b""), (BINARY, b""))) as peer:
+    async with peering(
+        sends((TEXT, "é".encode()), (BINARY, b"b"), (TEXT, b""), (BINARY, b""))
+    ) as peer:
         ws = await connect(peer.url)
         assert [await ws.recv() for _ in range(4)] == ["é", b"b", "", b""]
         with pytest.raises(libws.ConnectionClosedOK) as caught:
@@ -309,10 +311,12 @@ class Gated:
 
 @async_test
 async def test_streaming_yields_pieces():
-    may_go_on = threading.Event()
+    may_begin, may_go_on = threading.Event(), threading.Event()
 
     def script(wire):
-        wire.open().send(BINARY, b"ab", fin=False)
+        wire.open().send(TEXT, b"first")
+        assert may_begin.wait(10)
+        wire.send(BINARY, b"ab", fin=False)
         assert may_go_on.wait(10)
         wire.send(CONTINUATION, b"cd")
         wire.send(TEXT, b"whole")
@@ -320,6 +324,8 @@ async def test_streaming_yields_pieces():
 
     async with peering(script) as peer:
         async with connect(peer.url) as ws:
+            assert [piece async for piece in ws.recv_streaming()] == ["first"]
+            may_begin.set()
             got = []
             async for piece in ws.recv_streaming():
                 got.append(piece)
@@ -356,10 +362,11 @@ async def test_rest_of_an_abandoned_message_is_passed_over():
 
 @async_test
 async def test_cancelled_recv_loses_no_piece():
-    may_go_on = threading.Event()
+    may_begin, may_go_on = threading.Event(), threading.Event()
 
     def script(wire):
         wire.open().send(TEXT, b"one")
+        assert may_begin.wait(10)
         wire.send(TEXT, b"a", fin=False)
         assert may_go_on.wait(10)
         wire.send(CONTINUATION, b"b")
@@ -368,6 +375,7 @@ async def test_cancelled_recv_loses_no_piece():
     async with peering(script) as peer:
         async with connect(peer.url) as ws:
             assert [piece async for piece in ws.recv_streaming()] == ["one"]
+            may_begin.set()
             receiving = asyncio.create_task(ws.recv())
             await until(lambda: ws._pieces._taken)
             receiving.cancel()

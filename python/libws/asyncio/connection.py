@@ -160,7 +160,8 @@ class Connection(BaseConnection["asyncio.Future[float]"]):
         """Yields the next message in pieces, as they come.
 
         `decode` is that of recv(). If the caller stops before the end of the
-        message, the rest of it is passed over.
+        message, the rest of it is passed over. What has come before the first
+        call is one piece.
         """
         pieces = self._start_pieces()
         is_last = False

@@ -106,7 +106,8 @@ class Connection(BaseConnection[Answer]):
         """Yields the next message in pieces, as they come.
 
         `decode` is that of recv(). If the caller stops before the end of the
-        message, the rest of it is passed over.
+        message, the rest of it is passed over. What has come before the first
+        call is one piece.
         """
         with self._alone():
             pieces = self._start_pieces()

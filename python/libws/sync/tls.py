@@ -110,10 +110,11 @@ class BlockingSocket(EngineSocket):
             self._out = b""
             self._fail(error)
 
-    def _flush(self) -> None:
-        if self._out:
+    def _flush(self) -> bool:
+        is_retry = bool(self._out)
+        if is_retry:
             self._write(b"")
-        super()._flush()
+        return super()._flush() or (is_retry and not self._out)
 
     def _is_writable(self) -> bool:
         return not self._out
