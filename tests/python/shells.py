@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 import uvloop
+
 from core_peers import Peer
 
 LIMIT = 10  # Seconds; more than any test here takes.
@@ -60,7 +61,9 @@ def certificate(tmp_path_factory):
     """Files of a certificate for localhost and 127.0.0.1, and of its key."""
     folder = tmp_path_factory.mktemp("tls")
     cert, key = folder / "cert.pem", folder / "key.pem"
-    command = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    command = (
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    )
     names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
     subprocess.run(
         [shutil.which("openssl"), *command.split(), "-addext", names, "-keyout", key, "-out", cert],

@@ -5,12 +5,12 @@ import asyncio
 import itertools
 import threading
 
+import libws
 import pytest
+from libws.asyncio import State, connect
+
 from core_peers import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close_body, echo
 from shells import async_test, peering, turns, until
-
-import libws
-from libws.asyncio import State, connect
 
 FIN = 0x80
 MIB = 1024 * 1024
@@ -394,7 +394,7 @@ async def test_send_acts_at_once():  # Row 176.
         wire.expect(TEXT, b"a")
         wire.expect(BINARY, b"b")
         wire.expect(TEXT, b"c")
-        wire.expect(BINARY, "d".encode())
+        wire.expect(BINARY, b"d")
         wire.expect(BINARY, b"\1\0\2\0")
         wire.echo_close()
 

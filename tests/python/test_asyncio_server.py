@@ -5,11 +5,8 @@ import contextlib
 import re
 import socket
 
-import pytest
-from core_peers import CLOSE, TEXT, Client, close_body
-from shells import async_test, turns, until
-
 import libws
+import pytest
 from libws.asyncio import (
     ServerConnection,
     basic_auth,
@@ -20,6 +17,9 @@ from libws.asyncio import (
     unix_connect,
     unix_serve,
 )
+
+from core_peers import CLOSE, TEXT, Client, close_body
+from shells import async_test, turns, until
 
 
 async def echo(ws):

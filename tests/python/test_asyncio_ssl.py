@@ -5,12 +5,12 @@ import contextlib
 import ssl
 import threading
 
-import pytest
-from shells import LIMIT, async_test, certificate  # noqa: F401 - a fixture.
-
 import libws
 import libws.sync
+import pytest
 from libws.asyncio import basic_auth, connect, serve
+
+from shells import LIMIT, async_test, certificate  # noqa: F401 - a fixture.
 
 BIG = bytes(range(256)) * 4000  # About 1 MB.
 

@@ -3,12 +3,12 @@
 import asyncio
 import threading
 
+import libws
 import pytest
+from libws import WebSocketStream
+
 from core_peers import BINARY, CLOSE, TEXT, close_body, echo
 from shells import async_test, peering, turns, until
-
-import libws
-from libws import WebSocketStream
 
 MIB = 1024 * 1024
 

@@ -5,12 +5,12 @@ import signal
 import threading
 import time
 
+import libws
 import pytest
+from libws.sync import State, connect
+
 from core_peers import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Peer, close_body, echo
 from shells import LIMIT
-
-import libws
-from libws.sync import State, connect
 
 FIN = 0x80
 MIB = 1024 * 1024

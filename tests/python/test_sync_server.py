@@ -4,12 +4,12 @@ import contextlib
 import socket
 import threading
 
+import libws
 import pytest
+from libws.sync import basic_auth, broadcast, connect, route, serve
+
 from core_peers import CLOSE, TEXT, Client, close_body
 from shells import LIMIT
-
-import libws
-from libws.sync import basic_auth, broadcast, connect, route, serve
 
 
 def echo(ws):
