@@ -67,7 +67,9 @@ static void open_more(net *n, net_end *end, const ws_event *event) {
   }
 }
 
-static void assert_untouched(const belongings *own) {
+static void assert_untouched(net *n, const belongings *own) {
+  n->on_event = NULL;
+  n->arg = NULL;
   for (int i = 0; i < own->count; i++)
     assert_int_equal(close(own->fds[i]), 0);
 }
@@ -113,7 +115,7 @@ static void a_descriptor_is_closed_once(void **state) {
     net_settle(n);
     assert_raw_ended(peer);
   }
-  assert_untouched(&own);
+  assert_untouched(n, &own);
 }
 
 /* Each attempt is given up at the proxy; the next one begins at the start. */
@@ -141,7 +143,7 @@ static void attempts_leave_nothing_to_the_next(void **state) {
              "reconnect 1, reconnect 2, error HANDSHAKE_TIMEOUT, close 1006 "
              "unclean");
   net_settle(n);
-  assert_untouched(&own);
+  assert_untouched(n, &own);
 }
 
 /* Lookups that end long after their attempts find nobody. */
@@ -198,7 +200,7 @@ static void hanging_attempts_are_given_up(void **state) {
              "reconnect 1, reconnect 2, error HANDSHAKE_TIMEOUT, close 1006 "
              "unclean");
   net_settle(n);
-  assert_untouched(&own);
+  assert_untouched(n, &own);
   assert_int_equal(net_descriptors(), descriptors);
   for (size_t i = 0; i < COUNT(crowd); i++)
     close(crowd[i]);
