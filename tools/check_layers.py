@@ -17,6 +17,7 @@ import tempfile
 
 LAYERS = [
     # base/: what any program needs. libc only.
+    ["base/hidden"],
     ["base/alloc", "base/err", "base/ascii", "base/detail"],
     ["base/buf", "base/list", "base/heap"],
 

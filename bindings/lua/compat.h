@@ -9,12 +9,19 @@
 
 #include <stdint.h>
 
-/* The one kind of symbol that a module exports. */
-#if defined(__GNUC__)
-#define LWS_EXPORT __attribute__((visibility("default")))
+/* A module exports its luaopen_ function and nothing else, whatever flags it is
+ * compiled with: what our headers declare is hidden. */
+#ifdef __GNUC__
+#define LWS_EXPORT       __attribute__((visibility("default")))
+#define LWS_HIDDEN_BEGIN _Pragma("GCC visibility push(hidden)")
+#define LWS_HIDDEN_END   _Pragma("GCC visibility pop")
 #else
 #define LWS_EXPORT
+#define LWS_HIDDEN_BEGIN
+#define LWS_HIDDEN_END
 #endif
+
+LWS_HIDDEN_BEGIN
 
 #if LUA_VERSION_NUM < 502
 #define lua_rawlen     lua_objlen
@@ -35,5 +42,7 @@ void lws_register_type(lua_State *L, const char *type, const luaL_Reg *methods,
 
 /* A stack index that stays right when values are pushed. */
 int lws_absolute(lua_State *L, int index);
+
+LWS_HIDDEN_END
 
 #endif

@@ -6,6 +6,8 @@
 #include "compat.h"
 #include "ws/conn.h"
 
+LWS_HIDDEN_BEGIN
+
 /* config("client" or "server", options) -> config; raises for an option. */
 int lws_config_new(lua_State *L);
 
@@ -20,5 +22,7 @@ ws_message *lws_check_message(lua_State *L, int index);
 
 /* Makes the types known to the state. */
 void lws_config_register(lua_State *L);
+
+LWS_HIDDEN_END
 
 #endif

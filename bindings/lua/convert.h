@@ -9,6 +9,8 @@
 #include "errors.h"
 #include "ws/conn.h"
 
+LWS_HIDDEN_BEGIN
+
 /* A string; numbers are none. TypeError names the argument. */
 const char *lws_check_string(lua_State *L, int index, const char *name,
                              size_t *out_len);
@@ -77,5 +79,7 @@ void lws_push_conn_stats(lua_State *L, const ws_conn_stats *stats);
 void lws_set_count(lua_State *L, const char *name, uint64_t value);
 void lws_set_string(lua_State *L, const char *name, const char *value);
 void lws_set_boolean(lua_State *L, const char *name, bool value);
+
+LWS_HIDDEN_END
 
 #endif

@@ -10,6 +10,8 @@
 #include "compat.h"
 #include "ws/base.h"
 
+LWS_HIDDEN_BEGIN
+
 /* Raises the exception called `name`: one of TypeError, SyntaxError,
  * InvalidStateError, InvalidAccessError. The message is formatted as by
  * lua_pushfstring(). */
@@ -30,5 +32,7 @@ int lws_push_failure(lua_State *L, int err, const char *message);
 
 /* Pushes the metatable of the error tables, which both modules share. */
 void lws_push_error_class(lua_State *L);
+
+LWS_HIDDEN_END
 
 #endif

@@ -18,6 +18,8 @@
 
 #include "convert.h"
 
+LWS_HIDDEN_BEGIN
+
 /* Room on the stack that lws_push_event_values() needs. */
 #define LWS_EVENT_STACK 16
 
@@ -31,5 +33,7 @@ int lws_push_cause(lua_State *L, const ws_cause *cause);
 
 /* Sets the numbers of the event types in the module on top, by their names. */
 void lws_set_event_types(lua_State *L);
+
+LWS_HIDDEN_END
 
 #endif

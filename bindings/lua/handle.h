@@ -10,6 +10,8 @@
 #include "compat.h"
 #include "ws/ws.h"
 
+LWS_HIDDEN_BEGIN
+
 /* A handle that its loop empties. */
 typedef struct lws_ward {
   void *object; /* A ws_timer or ws_server; NULL when it has ended. */
@@ -73,5 +75,7 @@ void lws_loop_register(lua_State *L);
 void lws_socket_register(lua_State *L);
 void lws_timer_register(lua_State *L);
 void lws_server_register(lua_State *L);
+
+LWS_HIDDEN_END
 
 #endif

@@ -6,6 +6,8 @@
 #include "compat.h"
 #include "ws/base.h"
 
+LWS_HIDDEN_BEGIN
+
 /* The allocator of the state. Valid until the state has collected everything,
  * so for longer than any userdata. */
 ws_allocator lws_allocator(lua_State *L);
@@ -13,5 +15,7 @@ ws_allocator lws_allocator(lua_State *L);
 /* As realloc(), but for the old size. */
 void *lws_resize(const ws_allocator *allocator, void *block, size_t old_size,
                  size_t new_size);
+
+LWS_HIDDEN_END
 
 #endif

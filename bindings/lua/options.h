@@ -8,6 +8,8 @@
 
 #include "convert.h"
 
+LWS_HIDDEN_BEGIN
+
 /* Stores the value on top of the stack at `place`. What is stored may point
  * into the value, or into what is put into the table at `anchors`. */
 typedef void (*lws_reader)(lua_State *L, const char *name, void *place,
@@ -48,5 +50,7 @@ void lws_read_strings(lua_State *L, const char *, void *, int);
 void lws_read_headers(lua_State *L, const char *, void *, int);
 void lws_read_fd(lua_State *L, const char *, void *, int);   /* int */
 void lws_read_port(lua_State *L, const char *, void *, int); /* uint16_t */
+
+LWS_HIDDEN_END
 
 #endif

@@ -5,6 +5,8 @@
 #include "options.h"
 #include "ws/tls.h"
 
+LWS_HIDDEN_BEGIN
+
 /* An lws_reader that stores the context's ws_tls_context *. */
 void lws_read_tls(lua_State *L, const char *name, void *place, int anchors);
 
@@ -15,5 +17,7 @@ int lws_tls_server(lua_State *L);
 
 /* Makes the type of contexts known to the state. */
 void lws_tls_register(lua_State *L);
+
+LWS_HIDDEN_END
 
 #endif

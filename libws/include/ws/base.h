@@ -19,8 +19,12 @@
 #define WS_VERSION_MINOR 1
 #define WS_VERSION_PATCH 0
 
-#if defined(WS_STATIC) || !defined(__GNUC__)
+/* WS_STATIC: the sources are part of a program or module, which does not pass
+ * their functions on. */
+#if !defined(__GNUC__)
 #define WS_API
+#elif defined(WS_STATIC)
+#define WS_API __attribute__((visibility("hidden")))
 #else
 #define WS_API __attribute__((visibility("default")))
 #endif
@@ -130,11 +134,14 @@ WS_API const char *ws_strerror(int err);
 
 /* What went wrong, with the thing itself named: an address, a file, an option,
  * the words of the system. Filled in where a function takes one and fails; may
- * then be NULL. `message` is one line of printable ASCII and ends in NUL. */
+ * then be NULL. `system_error` is the errno of the call of the system that
+ * failed, 0 if it was none. `message` is one line of printable ASCII and ends
+ * in NUL. */
 #define WS_ERROR_SIZE 160
 
 typedef struct ws_error {
   ws_err code;
+  int system_error;
   char message[WS_ERROR_SIZE];
 } ws_error;
 

@@ -14,8 +14,11 @@
 #define WS__CLIENT_H
 
 #include "api/socket.h"
+#include "base/hidden.h"
 #include "io/dial.h"
 #include "proto/tunnel.h"
+
+WS__HIDDEN_BEGIN
 
 typedef enum ws__step {
   WS__STEP_START,     /* An attempt is to begin. */
@@ -100,5 +103,7 @@ bool ws__client_filter(ws_socket *socket, ws_event *event);
 
 /* The wait is over: begins the next attempt. */
 void ws__client_retry(ws__client *client);
+
+WS__HIDDEN_END
 
 #endif

@@ -4,10 +4,13 @@
 #define WS__DOORKEEPER_H
 
 #include "base/alloc.h"
+#include "base/hidden.h"
 #include "io/net.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+
+WS__HIDDEN_BEGIN
 
 #define WS__DOORKEEPER_BUCKETS 1024
 
@@ -41,5 +44,7 @@ bool ws__doorkeeper_enter(ws__doorkeeper *keeper, const ws__addr *peer,
 
 /* A connection that was let in has ended. */
 void ws__doorkeeper_leave(ws__doorkeeper *keeper, ws__guest *guest);
+
+WS__HIDDEN_END
 
 #endif

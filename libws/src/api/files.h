@@ -2,7 +2,10 @@
 #ifndef WS__FILES_H
 #define WS__FILES_H
 
+#include "base/hidden.h"
 #include "ws/ws.h"
+
+WS__HIDDEN_BEGIN
 
 /* The largest file that is served: it is read into memory as a whole. */
 #define WS__FILE_MAX ((size_t)8 * 1024 * 1024)
@@ -18,5 +21,7 @@ bool ws__file_path(const char *target, char out_path[WS__FILE_PATH_SIZE]);
 
 /* The media type that the end of a path stands for. */
 const char *ws__file_type(const char *path);
+
+WS__HIDDEN_END
 
 #endif

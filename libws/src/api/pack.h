@@ -6,7 +6,10 @@
 #ifndef WS__PACK_H
 #define WS__PACK_H
 
+#include "base/hidden.h"
 #include "ws/base.h"
+
+WS__HIDDEN_BEGIN
 
 typedef struct ws__pack {
   uint8_t *block; /* NULL: only count. */
@@ -27,5 +30,7 @@ const char *const *ws__pack_strings(ws__pack *pack, const char *const *strings,
 /* Copies headers; their strings end in NUL then. */
 const ws_header *ws__pack_headers(ws__pack *pack, const ws_header *headers,
                                   size_t count);
+
+WS__HIDDEN_END
 
 #endif

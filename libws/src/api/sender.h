@@ -3,7 +3,10 @@
 #ifndef WS__SENDER_H
 #define WS__SENDER_H
 
+#include "base/hidden.h"
 #include "io/inbox.h"
+
+WS__HIDDEN_BEGIN
 
 /* Makes the sender of a socket; the reference is the socket's. No more than
  * `max_bytes` wait in the inbox. NULL without memory. */
@@ -14,5 +17,7 @@ ws_sender *ws__sender_retain(ws_sender *sender);
 
 /* The socket ends, and gives up its reference. */
 void ws__sender_end(ws_sender *sender);
+
+WS__HIDDEN_END
 
 #endif

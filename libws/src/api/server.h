@@ -16,10 +16,13 @@
 #include "api/doorkeeper.h"
 #include "api/socket.h"
 #include "api/topic.h"
+#include "base/hidden.h"
 #include "base/list.h"
 #include "io/net.h"
 
 #include <pthread.h>
+
+WS__HIDDEN_BEGIN
 
 typedef struct ws__worker {
   ws__endpoint endpoint; /* Its loop and server; NULL when that has ended. */
@@ -150,5 +153,7 @@ void ws__listener_free(ws__listener *listener);
 
 /* Ends all listeners of a list. */
 void ws__listeners_free(ws__list *listeners);
+
+WS__HIDDEN_END
 
 #endif

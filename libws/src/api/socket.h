@@ -8,9 +8,12 @@
 
 #include "api/sender.h"
 #include "base/detail.h"
+#include "base/hidden.h"
 #include "io/loop.h"
 #include "io/stream.h"
 #include "proto/conn.h"
+
+WS__HIDDEN_BEGIN
 
 /* What makes a socket a client's or a server's. */
 typedef struct ws__endpoint_ops {
@@ -146,5 +149,7 @@ static inline ws__client *ws__socket_client(const ws_socket *socket) {
 static inline ws_socket *ws__socket_of_source(ws__source *source) {
   return (ws_socket *)source;
 }
+
+WS__HIDDEN_END
 
 #endif

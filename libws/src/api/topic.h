@@ -6,7 +6,10 @@
 #define WS__TOPIC_H
 
 #include "base/alloc.h"
+#include "base/hidden.h"
 #include "base/list.h"
+
+WS__HIDDEN_BEGIN
 
 #define WS__TOPIC_NAME_MAX 255
 
@@ -54,5 +57,7 @@ void ws__topics_leave(ws__topics *topics, ws__subscription **list);
 
 /* The subscriptions to a topic, linked by `link`; NULL if there are none. */
 ws__list *ws__topics_find(ws__topics *topics, const char *name);
+
+WS__HIDDEN_END
 
 #endif

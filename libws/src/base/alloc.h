@@ -6,7 +6,10 @@
 #ifndef WS__ALLOC_H
 #define WS__ALLOC_H
 
+#include "base/hidden.h"
 #include "ws/base.h"
+
+WS__HIDDEN_BEGIN
 
 /* The default: malloc, realloc and free. */
 extern const ws_allocator ws__malloc;
@@ -25,5 +28,7 @@ void *ws__realloc(const ws_allocator *allocator, void *ptr, size_t old_size,
 
 /* Releases a block of `size` bytes. NULL is fine. */
 void ws__free(const ws_allocator *allocator, void *ptr, size_t size);
+
+WS__HIDDEN_END
 
 #endif

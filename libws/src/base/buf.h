@@ -7,6 +7,9 @@
 #define WS__BUF_H
 
 #include "base/alloc.h"
+#include "base/hidden.h"
+
+WS__HIDDEN_BEGIN
 
 #define WS__BUF_MIN 256
 
@@ -40,5 +43,7 @@ int ws__buf_append_str(ws__buf *buf, const ws_allocator *allocator,
 
 /* Releases the memory and leaves an empty buffer. */
 void ws__buf_free(ws__buf *buf, const ws_allocator *allocator);
+
+WS__HIDDEN_END
 
 #endif

@@ -9,7 +9,10 @@
 /* The size of such a buffer, the NUL included. */
 #define WS__DETAIL_SIZE 160
 
+#include "base/hidden.h"
 #include "ws/base.h"
+
+WS__HIDDEN_BEGIN
 
 #ifdef __GNUC__
 #define WS__PRINTF_LIKE(format_at, first_at) \
@@ -30,5 +33,7 @@ void ws__detail_set(char *detail, const char *format, ...)
  * `err`.
  */
 int ws__report(ws_error *out_error, int err, const char *text);
+
+WS__HIDDEN_END
 
 #endif

@@ -10,6 +10,9 @@
 #define WS__HEAP_H
 
 #include "base/alloc.h"
+#include "base/hidden.h"
+
+WS__HIDDEN_BEGIN
 
 /* Lives inside what has a deadline. Zeroed: in no heap. Must not move while it
  * is in one. */
@@ -52,5 +55,7 @@ void ws__heap_remove(ws__heap *heap, ws__heap_node *node);
 /* Releases the memory and leaves an empty heap. Nodes still in it are not
  * touched. */
 void ws__heap_free(ws__heap *heap, const ws_allocator *allocator);
+
+WS__HIDDEN_END
 
 #endif

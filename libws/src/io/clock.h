@@ -5,11 +5,17 @@
 #ifndef WS__CLOCK_H
 #define WS__CLOCK_H
 
+#include "base/hidden.h"
+
 #include <stdint.h>
+
+WS__HIDDEN_BEGIN
 
 /* The full milliseconds, or the nanoseconds, that have gone by. Both count from
  * the same moment. Any thread, also in a signal handler. */
 uint64_t ws__clock_ms(void);
 uint64_t ws__clock_ns(void);
+
+WS__HIDDEN_END
 
 #endif

@@ -19,7 +19,10 @@
 
 #include "base/alloc.h"
 #include "base/detail.h"
+#include "base/hidden.h"
 #include "io/net.h"
+
+WS__HIDDEN_BEGIN
 
 /* Milliseconds between attempts: the Connection Attempt Delay that RFC 8305
  * section 5 recommends. */
@@ -61,5 +64,7 @@ int ws__dial_result(ws__dial *dial, int *out_fd, ws__addr *out_addr,
 
 /* Ends all attempts, closes what was not handed out and frees. NULL is fine. */
 void ws__dial_free(ws__dial *dial);
+
+WS__HIDDEN_END
 
 #endif

@@ -6,7 +6,10 @@
 #ifndef WS__INBOX_H
 #define WS__INBOX_H
 
+#include "base/hidden.h"
 #include "ws/ws.h"
+
+WS__HIDDEN_BEGIN
 
 typedef struct ws__inbox ws__inbox;
 
@@ -44,5 +47,7 @@ bool ws__inbox_is_mine(const ws__inbox *inbox);
 
 /* Takes no more letters; those inside are opened without a loop. */
 void ws__inbox_close(ws__inbox *inbox);
+
+WS__HIDDEN_END
 
 #endif

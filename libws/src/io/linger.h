@@ -7,7 +7,10 @@
 #ifndef WS__LINGER_H
 #define WS__LINGER_H
 
+#include "base/hidden.h"
 #include "io/loop.h"
+
+WS__HIDDEN_BEGIN
 
 /* How long at most, and how much. */
 #define WS__LINGER_MS    2000
@@ -16,5 +19,7 @@
 /* Takes over a descriptor that nobody watches, and whose end of sending has
  * been told already. Without memory it is closed at once. */
 void ws__linger(ws_loop *loop, int fd);
+
+WS__HIDDEN_END
 
 #endif

@@ -15,12 +15,15 @@
 #include "base/alloc.h"
 #include "base/detail.h"
 #include "base/heap.h"
+#include "base/hidden.h"
 #include "io/inbox.h"
 #include "io/poller.h"
 #include "io/resolver.h"
 #include "ws/ws.h"
 
 #include <stdatomic.h>
+
+WS__HIDDEN_BEGIN
 
 typedef struct ws__source ws__source;
 
@@ -141,5 +144,7 @@ void ws__loop_refresh(ws_loop *loop);
 /* Returns the resolver, made when first needed, or NULL without memory. The
  * `user` of a lookup is the source that gets a turn with WS__READY_LOOKUP. */
 ws__resolver *ws__loop_resolver(ws_loop *loop);
+
+WS__HIDDEN_END
 
 #endif

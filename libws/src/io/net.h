@@ -9,6 +9,7 @@
 #define WS__NET_H
 
 #include "base/detail.h"
+#include "base/hidden.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -19,6 +20,8 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+
+WS__HIDDEN_BEGIN
 
 /* -- Addresses ------------------------------------------------------------- */
 
@@ -162,5 +165,7 @@ int ws__net_shutdown(int fd);
 /* Closes a descriptor, if it is none below 0. Whatever close() says, it is
  * gone. errno stays. */
 void ws__net_close(int fd);
+
+WS__HIDDEN_END
 
 #endif

@@ -16,7 +16,10 @@
 #ifndef WS__POLLER_H
 #define WS__POLLER_H
 
+#include "base/hidden.h"
 #include "ws/base.h"
+
+WS__HIDDEN_BEGIN
 
 typedef struct ws__poller ws__poller;
 
@@ -94,5 +97,7 @@ int ws__poller_fd(ws__poller *poller, int *out_fd);
  * one; what the caller did before is visible after. Any thread, also in a
  * signal handler; the poller must live until it returns. */
 void ws__poller_wake(ws__poller *poller);
+
+WS__HIDDEN_END
 
 #endif

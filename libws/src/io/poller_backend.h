@@ -8,9 +8,12 @@
 #define WS__POLLER_BACKEND_H
 
 #include "base/alloc.h"
+#include "base/hidden.h"
 #include "io/poller.h"
 
 #include <stdatomic.h>
+
+WS__HIDDEN_BEGIN
 
 /* The tests bring a kqueue of their own where the system has none. */
 #ifndef WS__HAVE_KQUEUE
@@ -116,5 +119,7 @@ int ws__poller_pipe_wake(const int ends[2]);
 
 /* Empties it. */
 void ws__poller_pipe_drain(const int ends[2]);
+
+WS__HIDDEN_END
 
 #endif

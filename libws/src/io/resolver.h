@@ -17,7 +17,10 @@
 
 #include "base/alloc.h"
 #include "base/detail.h"
+#include "base/hidden.h"
 #include "io/net.h"
+
+WS__HIDDEN_BEGIN
 
 /* Threads at once, those of freed lookups included. */
 #define WS__RESOLVER_THREADS 8
@@ -64,5 +67,7 @@ int ws__lookup_result(const ws__lookup *lookup, const ws__addr **out_addrs,
 /* Frees a lookup in any state; one that has not ended is cancelled. NULL is
  * fine. */
 void ws__lookup_free(ws__lookup *lookup);
+
+WS__HIDDEN_END
 
 #endif

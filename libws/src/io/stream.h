@@ -6,7 +6,10 @@
 #ifndef WS__STREAM_H
 #define WS__STREAM_H
 
+#include "base/hidden.h"
 #include "io/tls.h"
+
+WS__HIDDEN_BEGIN
 
 typedef enum ws__stream_status {
   WS__STREAM_OK,
@@ -41,5 +44,7 @@ void ws__stream_shutdown(int fd, ws__tls *tls);
 
 /* Closes: TLS first, then the descriptor. */
 void ws__stream_close(int fd, ws__tls *tls);
+
+WS__HIDDEN_END
 
 #endif

@@ -18,10 +18,13 @@
 
 #include "base/alloc.h"
 #include "base/detail.h"
+#include "base/hidden.h"
 #include "ws/tls.h"
 
 #include <stdatomic.h>
 #include <sys/uio.h>
+
+WS__HIDDEN_BEGIN
 
 /* RFC 8446 5.1: "The length MUST NOT exceed 2^14 bytes." Room of this size for
  * ws__tls_read() takes any record whole. */
@@ -190,5 +193,7 @@ ws__tls_status ws__tls_fail(ws__tls *tls, int error, const char *detail);
 
 /* There only if it was built. */
 extern const ws__tls_backend ws__tls_openssl;
+
+WS__HIDDEN_END
 
 #endif

@@ -8,6 +8,7 @@
 #ifndef WS__TLS_OPENSSL_H
 #define WS__TLS_OPENSSL_H
 
+#include "base/hidden.h"
 #include "base/list.h"
 #include "io/tls.h"
 
@@ -15,6 +16,8 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+
+WS__HIDDEN_BEGIN
 
 /* A host name's longest form (RFC 1035 2.3.4), or an address, with the NUL. */
 #define WS__HOST_SIZE 256
@@ -129,5 +132,7 @@ BIO_METHOD *ws__openssl_new_bio_method(void);
 void ws__openssl_on_message(int is_sent, int version, int type,
                             const void *data, size_t len, SSL *ssl, void *arg);
 int ws__openssl_on_verify(int is_fine, X509_STORE_CTX *store);
+
+WS__HIDDEN_END
 
 #endif

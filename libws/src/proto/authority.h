@@ -3,9 +3,13 @@
 #ifndef WS__AUTHORITY_H
 #define WS__AUTHORITY_H
 
+#include "base/hidden.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+WS__HIDDEN_BEGIN
 
 /* host [ ":" port ], as it stands in Host and Origin. */
 typedef struct ws__authority {
@@ -34,5 +38,7 @@ bool ws__origin_is_allowed(const char *origin, size_t len,
  * a plain server does no harm. */
 bool ws__origin_is_same(const char *origin, size_t len,
                         const ws__authority *host, bool is_secure);
+
+WS__HIDDEN_END
 
 #endif

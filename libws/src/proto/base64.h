@@ -2,9 +2,13 @@
 #ifndef WS__BASE64_H
 #define WS__BASE64_H
 
+#include "base/hidden.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+WS__HIDDEN_BEGIN
 
 /* The length of the encoded form of `len` bytes, without a NUL. */
 #define WS__BASE64_SIZE(len) (((len) + 2) / 3 * 4)
@@ -17,5 +21,7 @@ void ws__base64_encode(const void *data, size_t len, char *out_text);
  * bytes. Returns false if the text is anything else. */
 bool ws__base64_decode(const char *text, size_t text_len, uint8_t *out_data,
                        size_t *out_len);
+
+WS__HIDDEN_END
 
 #endif

@@ -6,9 +6,12 @@
 #include <stdatomic.h>
 
 #include "base/alloc.h"
+#include "base/hidden.h"
 #include "proto/handshake.h"
 #include "proto/http.h"
 #include "ws/conn.h"
+
+WS__HIDDEN_BEGIN
 
 struct ws_conn_config {
   atomic_size_t references;
@@ -32,5 +35,7 @@ static inline const ws_allocator *
 ws__config_allocator(const ws_conn_config *config) {
   return &config->options.allocator;
 }
+
+WS__HIDDEN_END
 
 #endif

@@ -17,12 +17,15 @@
 #ifndef WS__CONN_H
 #define WS__CONN_H
 
+#include "base/hidden.h"
 #include "proto/config.h"
 #include "proto/deflate.h"
 #include "proto/frame.h"
 #include "proto/output.h"
 #include "proto/utf8.h"
 #include "ws/conn.h"
+
+WS__HIDDEN_BEGIN
 
 /* Times are stamps: milliseconds modulo 2^32, see ws__conn_elapsed(). */
 typedef uint32_t ws__stamp;
@@ -338,5 +341,7 @@ int ws__close_check(uint16_t code, const char *reason, size_t reason_len);
 
 /* Whether a code may stand in a Close frame (RFC 6455 7.4). */
 bool ws__is_close_code(uint16_t code);
+
+WS__HIDDEN_END
 
 #endif

@@ -8,7 +8,10 @@
 #define WS__DEFLATE_H
 
 #include "base/buf.h"
+#include "base/hidden.h"
 #include "ws/base.h"
+
+WS__HIDDEN_BEGIN
 
 /* What was agreed (RFC 7692 7.1). Window bits are 8 to 15. */
 typedef struct ws__deflate_params {
@@ -65,5 +68,7 @@ void ws__deflate_release_idle(ws__deflate *deflate);
 
 /* Memory held, the struct included. */
 size_t ws__deflate_held(const ws__deflate *deflate);
+
+WS__HIDDEN_END
 
 #endif

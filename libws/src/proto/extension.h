@@ -8,8 +8,11 @@
 #ifndef WS__EXTENSION_H
 #define WS__EXTENSION_H
 
+#include "base/hidden.h"
 #include "proto/deflate.h"
 #include "proto/http.h"
+
+WS__HIDDEN_BEGIN
 
 /* Room for the longest element we write, with its NUL. */
 #define WS__EXTENSION_SIZE 144
@@ -40,5 +43,7 @@ int ws__extension_choose(const ws__http_head *head,
 int ws__extension_check(const ws__http_head *head,
                         const ws__deflate_offer *offer, bool *has_deflate,
                         ws__deflate_params *params, const char **reason);
+
+WS__HIDDEN_END
 
 #endif

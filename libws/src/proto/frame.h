@@ -15,9 +15,13 @@
 #ifndef WS__FRAME_H
 #define WS__FRAME_H
 
+#include "base/hidden.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+WS__HIDDEN_BEGIN
 
 /* Section 5.2; 3-7 and 11-15 are reserved. */
 typedef enum ws__opcode {
@@ -59,5 +63,7 @@ size_t ws__frame_head_size(uint64_t len, bool is_masked);
  * unmasked frame. `len` is at most 2^63 - 1. Returns the size of the head. */
 size_t ws__frame_write(uint8_t *out, ws__opcode opcode, bool is_final,
                        bool has_rsv1, uint64_t len, const uint8_t key[4]);
+
+WS__HIDDEN_END
 
 #endif

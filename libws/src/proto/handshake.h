@@ -6,11 +6,14 @@
 #define WS__HANDSHAKE_H
 
 #include "base/buf.h"
+#include "base/hidden.h"
 #include "proto/deflate.h"
 #include "proto/extension.h"
 #include "proto/http.h"
 #include "proto/subprotocol.h"
 #include "ws/conn.h"
+
+WS__HIDDEN_BEGIN
 
 #define WS__KEY_SIZE    24 /* Sec-WebSocket-Key: 16 bytes in base64. */
 #define WS__ACCEPT_SIZE 28 /* Sec-WebSocket-Accept: 20 bytes in base64. */
@@ -108,5 +111,7 @@ int ws__handshake_write_response(uint16_t status, const ws_header *headers,
                                  size_t body_len, bool has_body,
                                  const ws_allocator *allocator, ws__buf *out,
                                  const char **reason);
+
+WS__HIDDEN_END
 
 #endif

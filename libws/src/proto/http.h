@@ -7,7 +7,10 @@
 #define WS__HTTP_H
 
 #include "base/buf.h"
+#include "base/hidden.h"
 #include "ws/base.h"
+
+WS__HIDDEN_BEGIN
 
 typedef struct ws__http_limits {
   uint32_t max_head;    /* All of the head in bytes, the empty line included. */
@@ -130,5 +133,7 @@ int ws__http_body_start(ws__http_body *body, const ws__http_head *head,
 int ws__http_body_read(ws__http_body *body, const ws_allocator *allocator,
                        const uint8_t *data, size_t len, size_t max,
                        ws__buf *out, bool *done);
+
+WS__HIDDEN_END
 
 #endif

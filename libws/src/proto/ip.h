@@ -3,9 +3,13 @@
 #ifndef WS__IP_H
 #define WS__IP_H
 
+#include "base/hidden.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+WS__HIDDEN_BEGIN
 
 #define WS__IP4_SIZE 4
 #define WS__IP6_SIZE 16
@@ -30,5 +34,7 @@ ws__ip ws__ip_parse(const char *text, size_t len);
 /* Whether two addresses are of the same kind and equal in their first `bits`
  * bits, at most 8 * a->len. */
 bool ws__ip_is_same_net(const ws__ip *a, const ws__ip *b, unsigned bits);
+
+WS__HIDDEN_END
 
 #endif

@@ -7,9 +7,13 @@
 #ifndef WS__MASK_H
 #define WS__MASK_H
 
+#include "base/hidden.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+WS__HIDDEN_BEGIN
 
 /* Masks or unmasks in place. */
 void ws__mask(uint8_t *data, size_t len, const uint8_t key[4], size_t offset);
@@ -39,5 +43,7 @@ typedef struct ws__mask_kernel {
  * The last one, "portable", always is. */
 extern const ws__mask_kernel ws__mask_kernels[];
 extern const size_t ws__mask_kernel_count;
+
+WS__HIDDEN_END
 
 #endif

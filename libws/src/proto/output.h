@@ -14,7 +14,10 @@
 #define WS__OUTPUT_H
 
 #include "base/alloc.h"
+#include "base/hidden.h"
 #include "proto/message.h"
+
+WS__HIDDEN_BEGIN
 
 /* Where the bytes of a chunk lie. */
 typedef enum ws__chunk_kind {
@@ -105,5 +108,7 @@ int ws__output_reclaim(ws__output *output, const ws_allocator *allocator);
 
 /* Memory held, but for what is lent, shared or borrowed. */
 size_t ws__output_held(const ws__output *output);
+
+WS__HIDDEN_END
 
 #endif

@@ -4,6 +4,9 @@
 #define WS__PROXY_H
 
 #include "base/alloc.h"
+#include "base/hidden.h"
+
+WS__HIDDEN_BEGIN
 
 typedef enum ws__proxy_kind {
   WS__PROXY_HTTP,  /* CONNECT. */
@@ -81,5 +84,7 @@ typedef struct ws__proxy_choice {
 bool ws__proxy_choose(const char *const values[WS__PROXY_VARIABLES],
                       bool is_secure, const char *host, uint16_t port,
                       ws__proxy_choice *out_choice);
+
+WS__HIDDEN_END
 
 #endif

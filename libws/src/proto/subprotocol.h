@@ -2,7 +2,10 @@
 #ifndef WS__SUBPROTOCOL_H
 #define WS__SUBPROTOCOL_H
 
+#include "base/hidden.h"
 #include "proto/http.h"
+
+WS__HIDDEN_BEGIN
 
 /* The subprotocols a request offers, in order, as strings that end in NUL. A
  * zeroed struct is an empty list. */
@@ -24,5 +27,7 @@ void ws__subprotocols_free(ws__subprotocols *list,
 /* Whether exactly `name` is among `count` names. */
 bool ws__subprotocol_is_among(const char *name, const char *const *names,
                               size_t count);
+
+WS__HIDDEN_END
 
 #endif

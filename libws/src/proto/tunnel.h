@@ -15,8 +15,11 @@
 #define WS__TUNNEL_H
 
 #include "base/buf.h"
+#include "base/hidden.h"
 #include "proto/http.h"
 #include "proto/proxy.h"
+
+WS__HIDDEN_BEGIN
 
 /* Zeroed: nothing to be freed. All but `answer` is for tunnel.c alone. */
 typedef struct ws__tunnel {
@@ -70,5 +73,7 @@ int ws__tunnel_feed(ws__tunnel *tunnel, const uint8_t *data, size_t len,
                     bool *done, const char **reason);
 
 void ws__tunnel_free(ws__tunnel *tunnel);
+
+WS__HIDDEN_END
 
 #endif

@@ -6,9 +6,13 @@
 #ifndef WS__UTF8_H
 #define WS__UTF8_H
 
+#include "base/hidden.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+WS__HIDDEN_BEGIN
 
 /* The state between two pieces: the unfinished sequence at the end of what was
  * seen. Zero is the start, and again the state after complete characters. */
@@ -46,5 +50,7 @@ typedef struct ws__utf8_kernel {
  * The last one, "portable", always is. */
 extern const ws__utf8_kernel ws__utf8_kernels[];
 extern const size_t ws__utf8_kernel_count;
+
+WS__HIDDEN_END
 
 #endif
