@@ -41,9 +41,10 @@ make_venv() {
 
 # Builds from a copy: setuptools leaves its products beside the sources.
 install_package() {
-  rm -rf "$out/source" && mkdir -p "$out/source/bindings" &&
+  rm -rf "$out/source" && mkdir -p "$out/source"/{bindings,cli} &&
     cp -R "$top"/{libws,python,setup.py,pyproject.toml,MANIFEST.in,README.md,LICENSE} "$out/source" &&
     cp -R "$top/bindings/python" "$out/source/bindings" &&
+    cp "$top/cli/chat.html" "$out/source/cli" && # A link of the package leads there.
     "$venv/bin/pip" install --quiet --disable-pip-version-check --force-reinstall --no-deps "$out/source" &&
     rm -rf "$out/source"
 }
