@@ -1,5 +1,6 @@
 /* test_server_life.c - servers from listening to their end: addresses, limits
  * on connections, the graceful close (section T of the behaviour table). */
+#include <errno.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -88,11 +89,13 @@ static void a_port_that_is_taken_is_named_in_the_error(void **state) {
   char address[32];
   snprintf(address, sizeof(address), "127.0.0.1:%u", listener->port);
   assert_non_null(strstr(error.message, address));
+  assert_int_equal(error.system_error, EADDRINUSE);
   assert_int_equal(ws_server_listener_count(n->server), 0);
   where.port = 0;
   where.host = "nobody.invalid";
   assert_int_equal(ws_server_listen(n->server, &where, &error), WS_ERR_RESOLVE);
   assert_non_null(strstr(error.message, "nobody.invalid"));
+  assert_int_equal(error.system_error, 0);
 }
 
 static void options_of_a_server_are_checked(void **state) {
@@ -194,10 +197,19 @@ static void one_address_may_be_held_to_fewer(void **state) {
   enter(n, &end);
 }
 
+static void expect_lack_of_descriptors(net *n, net_end *end,
+                                       const ws_event *event) {
+  (void)n, (void)end;
+  if (event->type != WS_EVENT_SERVER_ERROR) return;
+  assert_int_equal(event->u.error.system_error, EMFILE);
+  assert_non_null(strstr(event->u.error.message, strerror(EMFILE)));
+}
+
 /* With no descriptors left the server waits for better times, and says so. */
 static void a_lack_of_descriptors_is_outlived(void **state) {
   net *n = *state;
   net_serve(n, NULL);
+  n->on_event = expect_lack_of_descriptors;
   raw *waiting = raw_connect(n, n->port);
   raw_request(waiting, "/", NULL);
   struct rlimit before, none;

@@ -563,6 +563,7 @@ static void without_descriptors_there_is_no_connection(void **state) {
   char detail[WS__DETAIL_SIZE];
   assert_int_equal(result_of(dial, detail), WS_ERR_CONNECT);
   assert_non_null(strstr(detail, strerror(EMFILE)));
+  assert_int_equal(ws__dial_system_error(dial), EMFILE);
   ws__dial_free(dial);
 }
 

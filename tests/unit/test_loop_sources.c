@@ -407,19 +407,23 @@ static void the_latest_failure_is_kept_for_its_source(void **state) {
   player a = play('a'), b = play('b');
   add(&a);
   add(&b);
-  assert_null(ws__loop_failure_of(loop, &a.source));
-  ws__loop_note_failure(loop, &a.source, "broken");
-  assert_string_equal(ws__loop_failure_of(loop, &a.source), "broken");
-  assert_null(ws__loop_failure_of(loop, &b.source));
-  ws__loop_note_failure(loop, &b.source, "torn");
-  assert_null(ws__loop_failure_of(loop, &a.source));
-  assert_string_equal(ws__loop_failure_of(loop, &b.source), "torn");
+  const int err = WS_ERR_TRANSPORT;
+  assert_null(ws__loop_tell_failure(loop, &a.source, err));
+  ws__loop_note_failure(loop, &a.source, err, "broken");
+  assert_null(ws__loop_tell_failure(loop, &b.source, err));
+  assert_null(ws__loop_tell_failure(loop, &a.source, WS_ERR_INVALID_OPCODE));
+  const char *told = ws__loop_tell_failure(loop, &a.source, err);
+  assert_string_equal(told, "broken");
+  ws__loop_note_failure(loop, &b.source, err, "torn");
+  assert_string_equal(told, "broken");
+  assert_null(ws__loop_tell_failure(loop, &a.source, err));
+  assert_string_equal(ws__loop_tell_failure(loop, &b.source, err), "torn");
   ws__loop_remove(loop, &b.source);
   add(&b);
-  assert_null(ws__loop_failure_of(loop, &b.source));
-  ws__loop_note_failure(loop, &a.source, "broken");
-  ws__loop_note_failure(loop, &a.source, NULL);
-  assert_null(ws__loop_failure_of(loop, &a.source));
+  assert_null(ws__loop_tell_failure(loop, &b.source, err));
+  ws__loop_note_failure(loop, &a.source, err, "broken");
+  ws__loop_note_failure(loop, &a.source, err, NULL);
+  assert_null(ws__loop_tell_failure(loop, &a.source, err));
   end_loop();
 }
 

@@ -4,6 +4,8 @@
 
 #include "io/tls.h"
 
+#include <errno.h>
+
 /* -- The library ----------------------------------------------------------- */
 
 /* What the next call answers. */
@@ -235,6 +237,18 @@ static void the_first_failure_is_kept(void **state) {
   assert_string_equal(ws__tls_detail(&p.base), "first??");
 }
 
+/* The peer has refused us, said so and gone: what we wrote then failed. */
+static void an_alert_tells_more_than_a_failed_write(void **state) {
+  (void)state;
+  played p = OPEN({.n = 0});
+  ws__tls_fail_by_system(&p.base, WS_ERR_TRANSPORT, EPIPE, "Broken pipe");
+  assert_int_equal(ws__tls_system_error(&p.base), EPIPE);
+  ws__tls_fail(&p.base, WS_ERR_TLS, "alert");
+  assert_int_equal(ws__tls_error(&p.base), WS_ERR_TLS);
+  assert_int_equal(ws__tls_system_error(&p.base), 0);
+  assert_string_equal(ws__tls_detail(&p.base), "alert");
+}
+
 #ifndef WS_HAVE_OPENSSL
 static void a_build_without_tls_says_so(void **state) {
   (void)state;
@@ -268,6 +282,7 @@ int main(void) {
       cmocka_unit_test(a_write_may_wait_for_either_direction),
       cmocka_unit_test(a_failed_write_does_not_end_reading),
       cmocka_unit_test(the_first_failure_is_kept),
+      cmocka_unit_test(an_alert_tells_more_than_a_failed_write),
 #ifndef WS_HAVE_OPENSSL
       cmocka_unit_test(a_build_without_tls_says_so),
 #endif

@@ -132,16 +132,17 @@ WS_API const char *ws_err_name(int err);
  * thread. Since 0.1. */
 WS_API const char *ws_strerror(int err);
 
-/* What went wrong, with the thing itself named: an address, a file, an option,
- * the words of the system. Filled in where a function takes one and fails; may
- * then be NULL. `system_error` is the errno of the call of the system that
- * failed, 0 if it was none. `message` is one line of printable ASCII and ends
- * in NUL. */
+/* Room for the message of a ws_error, its NUL included. */
 #define WS_ERROR_SIZE 160
 
+/* What went wrong, with the thing itself named: an address, a file, an option,
+ * the words of the system. Filled in where a function takes one and fails; may
+ * then be NULL. */
 typedef struct ws_error {
   ws_err code;
+  /* The errno of the call of the system that failed; 0 if none did. */
   int system_error;
+  /* One line of printable ASCII that ends in NUL. */
   char message[WS_ERROR_SIZE];
 } ws_error;
 

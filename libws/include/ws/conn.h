@@ -416,10 +416,14 @@ typedef struct ws_cause {
    * handshake failed, 0 if none. */
   uint16_t status;
   /* One line for a person: what was wrong and, for a limit, which option to
-   * raise. Static, ends in NUL. */
+   * raise. Ends in NUL. Static; in an event of ws/ws.h it may name the thing
+   * that failed, and is then borrowed as the event is. */
   const char *message;
   /* Client, when a response came but did not open the connection; else NULL. */
   const ws_response *response;
+  /* In events of ws/ws.h: the errno with which the system refused what was
+   * needed, such as ECONNREFUSED; 0 if that was not the cause. */
+  int system_error;
 } ws_cause;
 
 /* What goes with an event, by its type. What its pointers point to is borrowed

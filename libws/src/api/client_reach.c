@@ -20,10 +20,19 @@ static const ws_socket_options *options_of(const ws__client *client) {
   return &client->options->is;
 }
 
-static void fail(ws__client *client, int err, const char *detail) {
+/* `system_error` is the errno that was the cause, or 0. */
+static void fail(ws__client *client, int err, int system_error,
+                 const char *detail) {
   ws__client_let_go(client);
   client->step = WS__STEP_DONE;
-  ws__socket_fail(client->socket, err, detail);
+  ws__socket_fail(client->socket, err, system_error, detail);
+}
+
+/* A descriptor cannot be waited for: errno says why. */
+static void cannot_watch(ws__client *client) {
+  const int error = errno;
+  char text[WS__DETAIL_SIZE];
+  fail(client, WS_ERR_SYSTEM, error, ws__errno_text(error, text));
 }
 
 /* -- Letting go ------------------------------------------------------------ */
@@ -99,7 +108,7 @@ static void connected(ws__client *client) {
         make_tls(client, options_of(client)->tls,
                  name != NULL ? name : url->host, url->port, &tls, detail);
     if (err != 0) {
-      fail(client, err, detail);
+      fail(client, err, 0, detail);
       return;
     }
     if (client->proxy_tls != NULL) {
@@ -117,10 +126,24 @@ static void connected(ws__client *client) {
 
 /* -- Through a proxy ------------------------------------------------------- */
 
-static void proxy_failed(ws__client *client, int err, const char *why) {
+static void proxy_failed(ws__client *client, int err, int system_error,
+                         const char *why) {
   char detail[WS__DETAIL_SIZE];
   ws__detail_set(detail, "proxy %s: %s", client->proxy->host, why);
-  fail(client, err, detail);
+  fail(client, err, system_error, detail);
+}
+
+/* The exchange with the proxy has failed: errno, or TLS, says why. */
+static void proxy_transport_failed(ws__client *client) {
+  const int error = errno;
+  const ws__tls *tls = client->proxy_tls;
+  char text[WS__DETAIL_SIZE];
+  if (tls != NULL && ws__tls_error(tls) != 0) {
+    proxy_failed(client, ws__tls_error(tls), ws__tls_system_error(tls),
+                 ws__tls_detail(tls));
+  } else {
+    proxy_failed(client, WS_ERR_PROXY, error, ws__errno_text(error, text));
+  }
 }
 
 /* Says what an exchange with the proxy waits for. Returns whether it can go on
@@ -132,23 +155,12 @@ static bool is_ready(ws__client *client, ws__stream_status status) {
   case WS__STREAM_WANT_READ: interest = WS__POLLER_READ; break;
   case WS__STREAM_WANT_WRITE: interest = WS__POLLER_WRITE; break;
   case WS__STREAM_EOF:
-    proxy_failed(client, WS_ERR_PROXY, "it ended the connection");
+    proxy_failed(client, WS_ERR_PROXY, 0, "it ended the connection");
     return false;
-  case WS__STREAM_FAILED: {
-    char text[WS__DETAIL_SIZE];
-    const bool is_tls =
-        client->proxy_tls != NULL && ws__tls_error(client->proxy_tls) != 0;
-    if (is_tls) {
-      proxy_failed(client, ws__tls_error(client->proxy_tls),
-                   ws__tls_detail(client->proxy_tls));
-    } else {
-      proxy_failed(client, WS_ERR_PROXY, ws__errno_text(errno, text));
-    }
-    return false;
-  }
+  case WS__STREAM_FAILED: proxy_transport_failed(client); return false;
   }
   if (ws__loop_watch(loop_of(client), &client->socket->source, interest) != 0) {
-    proxy_failed(client, WS_ERR_SYSTEM, "it cannot be waited for");
+    cannot_watch(client);
   }
   return false;
 }
@@ -171,13 +183,13 @@ static bool tunnel_write(ws__client *client) {
 static void tunnel_refused(ws__client *client, int err, const char *reason) {
   const ws__http_head *answer = &client->tunnel.answer;
   if (answer->status == 0) {
-    proxy_failed(client, err, reason != NULL ? reason : ws_strerror(err));
+    proxy_failed(client, err, 0, reason != NULL ? reason : ws_strerror(err));
     return;
   }
   char text[WS__DETAIL_SIZE];
   ws__detail_set(text, "it answered %u %s", (unsigned)answer->status,
                  answer->reason);
-  proxy_failed(client, err, text);
+  proxy_failed(client, err, 0, text);
 }
 
 static void tunnel_step(ws__client *client) {
@@ -212,7 +224,7 @@ static void begin_tunnel(ws__client *client) {
       options->proxy_header_count, &client->config->http_limits,
       ws__config_allocator(client->config), &reason);
   if (err != 0) {
-    proxy_failed(client, err, reason != NULL ? reason : ws_strerror(err));
+    proxy_failed(client, err, 0, reason != NULL ? reason : ws_strerror(err));
     return;
   }
   client->step = WS__STEP_TUNNEL;
@@ -236,7 +248,7 @@ static void reached_proxy(ws__client *client) {
       make_tls(client, options_of(client)->proxy_tls, client->proxy->host,
                client->proxy->port, &client->proxy_tls, detail);
   if (err != 0) {
-    proxy_failed(client, err, detail);
+    proxy_failed(client, err, 0, detail);
     return;
   }
   client->step = WS__STEP_PROXY_TLS;
@@ -303,9 +315,9 @@ static void dial_step(ws__client *client) {
       connected(client);
     }
   } else if (result != WS__DIAL_PENDING) {
-    fail(client, result, detail);
+    fail(client, result, ws__dial_system_error(client->dial), detail);
   } else if (watch_attempts(client) != 0) {
-    fail(client, WS_ERR_SYSTEM, NULL);
+    cannot_watch(client);
   } else {
     ws__loop_set_deadline_lazily(loop, &client->socket->source,
                                  ws__dial_deadline(client->dial));
@@ -319,7 +331,7 @@ static void begin_dial(ws__client *client, const ws__addr *addrs,
     client->attempts[i].source.node.fd = -1;
   if (ws__dial_new(&loop->allocator, addrs, count, loop->now, &client->dial) !=
       0) {
-    fail(client, WS_ERR_NO_MEMORY, NULL);
+    fail(client, WS_ERR_NO_MEMORY, 0, NULL);
     return;
   }
   client->step = WS__STEP_DIAL;
@@ -334,7 +346,7 @@ static void dial_unix(ws__client *client) {
     return;
   }
   char text[WS__DETAIL_SIZE];
-  fail(client, WS_ERR_CONNECT, ws__errno_text(error, text));
+  fail(client, WS_ERR_CONNECT, error, ws__errno_text(error, text));
 }
 
 /* -- Looking up ------------------------------------------------------------ */
@@ -346,7 +358,7 @@ static void begin_lookup(ws__client *client, ws__step step, const char *host,
   if (resolver == NULL ||
       ws__lookup_start(resolver, host, port, AF_UNSPEC, &client->socket->source,
                        &client->lookup) != 0) {
-    fail(client, WS_ERR_NO_MEMORY, NULL);
+    fail(client, WS_ERR_NO_MEMORY, 0, NULL);
     return;
   }
   client->step = step;
@@ -368,7 +380,7 @@ static void lookup_step(ws__client *client) {
   client->lookup = NULL;
   const int err = ws__lookup_result(lookup, &addrs, &count, detail);
   if (err != 0) {
-    fail(client, err, detail);
+    fail(client, err, ws__lookup_system_error(lookup), detail);
   } else if (client->step == WS__STEP_TARGET) {
     /* A SOCKS5 proxy gets the target's address, not its name. */
     (void)ws__addr_host(&addrs[0], client->target);
@@ -422,7 +434,7 @@ static int find_proxy(ws__client *client) {
   char detail[WS__DETAIL_SIZE];
   ws__detail_set(detail, "%s: %s", choice.variable,
                  reason != NULL ? reason : ws_strerror(err));
-  fail(client, err == WS_ERR_SYNTAX ? WS_ERR_PROXY : err, detail);
+  fail(client, err == WS_ERR_SYNTAX ? WS_ERR_PROXY : err, 0, detail);
   return err;
 }
 
@@ -431,7 +443,7 @@ static void start(ws__client *client) {
   const bool is_by_host = url->unix_path == NULL && client->fd < 0;
   if (is_by_host && options_of(client)->block_bad_ports &&
       ws__is_bad_port(url->port)) {
-    fail(client, WS_ERR_BLOCKED_PORT, NULL);
+    fail(client, WS_ERR_BLOCKED_PORT, 0, NULL);
   } else if (client->fd >= 0) {
     connected(client);
   } else if (url->unix_path != NULL) {

@@ -23,7 +23,7 @@ static int begin_anew(ws__client *client) {
   ws__loop_schedule(client->endpoint.loop, &client->socket->source);
   const char *reason;
   const int request_err = ws__client_request(client, &reason);
-  if (request_err != 0) ws__socket_fail(client->socket, request_err, NULL);
+  if (request_err != 0) ws__socket_fail(client->socket, request_err, 0, NULL);
   return 0;
 }
 
@@ -212,7 +212,7 @@ void ws__client_retry(ws__client *client) {
     ws__loop_set_deadline_lazily(loop, &client->socket->source,
                                  client->retry_at);
   } else if (begin_anew(client) != 0) {
-    ws__socket_fail(client->socket, WS_ERR_NO_MEMORY, NULL);
+    ws__socket_fail(client->socket, WS_ERR_NO_MEMORY, 0, NULL);
   } else {
     ws__client_reach(client->socket, 0);
   }

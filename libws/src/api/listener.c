@@ -147,15 +147,16 @@ static bool next(ws__source *source, ws_event *out_event) {
   ws__detail_set(detail, "%s cannot accept: %s",
                  ws__addr_format(&listener->addr, where),
                  ws__errno_text(listener->error, text));
-  listener->error = 0;
-  ws__loop_note_failure(loop, source, detail);
+  ws__loop_note_failure(loop, source, WS_ERR_SYSTEM, detail);
   out_event->type = WS_EVENT_SERVER_ERROR;
   out_event->server = listener->worker->endpoint.server;
   out_event->u.error = (ws_cause){
       .err = WS_ERR_SYSTEM,
       .side = WS_SIDE_LOCAL,
-      .message = loop->failure,
+      .message = ws__loop_tell_failure(loop, source, WS_ERR_SYSTEM),
+      .system_error = listener->error,
   };
+  listener->error = 0;
   return true;
 }
 

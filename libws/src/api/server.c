@@ -350,6 +350,7 @@ int ws_server_new(ws_loop *loop, const ws_server_options *options,
 typedef struct plan {
   ws__list listeners;
   ws__place *places;
+  int system_error; /* Why it cannot be done: errno, or 0. */
 } plan;
 
 static void discard(ws_server *server, plan *p) {
@@ -399,7 +400,7 @@ static int plan_place(ws_server *server, plan *p, const ws__addr *addr,
 /* Plans to listen at an address, or with a descriptor that listens there
  * already (`fd`; else -1). TCP workers have listeners of their own on one port,
  * all others share one. Returns 0; WS_ERR_NO_MEMORY; or WS_ERR_SYSTEM, with
- * errno and `detail`. */
+ * p->system_error and `detail`. */
 static int plan_at(ws_server *server, plan *p, const ws__addr *addr, int fd,
                    const ws_listen_options *options, char *detail) {
   const bool is_inherited = fd >= 0;
@@ -419,10 +420,8 @@ static int plan_at(ws_server *server, plan *p, const ws__addr *addr, int fd,
     } else if (!is_inherited) {
       error = ws__net_listen(&where, &how, &fd, &where, detail);
     }
-    if (error != 0) {
-      errno = error;
-      return WS_ERR_SYSTEM;
-    }
+    p->system_error = error;
+    if (error != 0) return WS_ERR_SYSTEM;
     const bool owns_path = i == 0 && !is_inherited;
     const int err = plan_listener(p, server->workers[i], fd, &where, owns_path,
                                   options->tls);
@@ -436,6 +435,7 @@ static int plan_unix(ws_server *server, plan *p,
   ws__addr addr;
   const int error = ws__addr_from_path(&addr, options->unix_path);
   if (error == 0) return plan_at(server, p, &addr, -1, options, detail);
+  p->system_error = error;
   (void)ws__errno_text(error, detail);
   return WS_ERR_INVALID_ARGUMENT;
 }
@@ -470,7 +470,7 @@ static int plan_all(ws_server *server, plan *p, const struct addrinfo *infos,
     memcpy(&addr.as.storage, info->ai_addr, info->ai_addrlen);
     ws__addr_set_port(&addr, port);
     err = plan_at(server, p, &addr, -1, options, detail);
-    if (err == WS_ERR_SYSTEM && is_absent(errno)) continue;
+    if (err == WS_ERR_SYSTEM && is_absent(p->system_error)) continue;
     if (err != 0) return err;
     port = p->places->port;
   }
@@ -489,6 +489,7 @@ static int plan_host(ws_server *server, plan *p,
   struct addrinfo *infos;
   const int error = getaddrinfo(host, NULL, &hints, &infos);
   if (error != 0) {
+    p->system_error = error == EAI_SYSTEM ? errno : 0;
     ws__detail_set(detail, "%s: %s", host, gai_strerror(error));
     return WS_ERR_RESOLVE;
   }
@@ -538,7 +539,7 @@ int ws_server_listen(ws_server *server, const ws_listen_options *options,
   } else {
     discard(server, &p);
   }
-  return ws__report(out_error, err, detail);
+  return ws__report_system(out_error, err, p.system_error, detail);
 }
 
 static const ws__place *find_place(const ws_server *server, size_t index) {

@@ -134,6 +134,7 @@ int ws__socket_restart(ws_socket *socket, ws_conn_config *config) {
   socket->has_kept = socket->should_linger = false;
   socket->is_failed = socket->is_ended = socket->has_borrowed = false;
   socket->wants_turn = true;
+  socket->system_error = 0;
   return 0;
 }
 
@@ -145,31 +146,49 @@ static void fail(ws_socket *socket, int err) {
   ws_conn_abort(&socket->conn, err);
 }
 
-void ws__socket_fail(ws_socket *socket, int err, const char *detail) {
-  ws__loop_note_failure(ws__socket_loop(socket), &socket->source, detail);
+/* Keeps why the socket fails, or is going to. */
+static void note_failure(ws_socket *socket, int err, int system_error,
+                         const char *detail) {
+  const bool is_known = system_error >= 0 && system_error <= UINT8_MAX;
+  socket->system_error = is_known ? (uint8_t)system_error : 0;
+  ws__loop_note_failure(ws__socket_loop(socket), &socket->source, err, detail);
+}
+
+void ws__socket_fail(ws_socket *socket, int err, int system_error,
+                     const char *detail) {
+  note_failure(socket, err, system_error, detail);
   fail(socket, err);
 }
 
-/* The transport failed: errno, or TLS, says why. */
-static void transport_failed(ws_socket *socket) {
-  char text[WS__DETAIL_SIZE];
+static bool has_tls_failed(const ws_socket *socket) {
   const ws__tls *tls = ws__socket_tls(socket);
-  if (tls != NULL && ws__tls_error(tls) != 0) {
-    ws__socket_fail(socket, ws__tls_error(tls), ws__tls_detail(tls));
+  return tls != NULL && ws__tls_error(tls) != 0;
+}
+
+/* Keeps that the transport fails with `err`: errno, or TLS, says why. */
+static void note_transport_failure(ws_socket *socket, int err) {
+  const int error = errno;
+  const ws__tls *tls = ws__socket_tls(socket);
+  char text[WS__DETAIL_SIZE];
+  if (has_tls_failed(socket)) {
+    note_failure(socket, err, ws__tls_system_error(tls), ws__tls_detail(tls));
   } else {
-    ws__socket_fail(socket, WS_ERR_TRANSPORT, ws__errno_text(errno, text));
+    note_failure(socket, err, error, ws__errno_text(error, text));
   }
 }
 
-/* Nothing can be written any more: errno says why. Reading goes on, for what
- * the peer said before it went still counts. */
+static void transport_failed(ws_socket *socket) {
+  const int err = has_tls_failed(socket) ? ws__tls_error(ws__socket_tls(socket))
+                                         : WS_ERR_TRANSPORT;
+  note_transport_failure(socket, err);
+  fail(socket, err);
+}
+
+/* Nothing can be written any more. Reading goes on, for what the peer said
+ * before it went still counts. */
 static void write_broke(ws_socket *socket) {
-  char text[WS__DETAIL_SIZE];
-  const ws__tls *tls = ws__socket_tls(socket);
   socket->is_write_broken = true;
-  ws__loop_note_failure(ws__socket_loop(socket), &socket->source,
-                        tls != NULL ? ws__tls_detail(tls)
-                                    : ws__errno_text(errno, text));
+  note_transport_failure(socket, WS_ERR_TRANSPORT);
 }
 
 /* -- Bytes in -------------------------------------------------------------- */
@@ -306,10 +325,13 @@ static void shake_hands(ws_socket *socket) {
   case WS__STREAM_WANT_READ:
   case WS__STREAM_WANT_WRITE: break;
   case WS__STREAM_EOF:
-    ws__socket_fail(socket, WS_ERR_TLS,
+    ws__socket_fail(socket, WS_ERR_TLS, 0,
                     "the peer ended the connection in the TLS handshake");
     break;
-  case WS__STREAM_FAILED: transport_failed(socket); break;
+  case WS__STREAM_FAILED:
+    transport_failed(socket);
+    socket->should_linger = true; /* An alert says why. */
+    break;
   }
 }
 
@@ -342,6 +364,39 @@ static void begin(ws__source *source, unsigned ready) {
   if (is_readable && can_receive(socket)) (void)receive(socket);
 }
 
+/* Whether an error is of what lies below a connection, where system calls fail.
+ */
+static bool is_of_below(int err) {
+  switch (err) {
+  case WS_ERR_SYSTEM:
+  case WS_ERR_TRANSPORT:
+  case WS_ERR_RESOLVE:
+  case WS_ERR_CONNECT:
+  case WS_ERR_PROXY:
+  case WS_ERR_TLS: return true;
+  default: return false;
+  }
+}
+
+/* Adds to a cause what is known of the failure of the transport. */
+static void explain(ws_socket *socket, ws_cause *cause) {
+  ws_loop *loop = ws__socket_loop(socket);
+  const ws__source *source = &socket->source;
+  char text[WS__DETAIL_SIZE];
+  const char *words = ws__loop_tell_failure(loop, source, cause->err);
+  if (is_of_below(cause->err)) cause->system_error = socket->system_error;
+  if (words == NULL && cause->system_error != 0) {
+    /* Others have failed since. */
+    ws__loop_note_failure(loop, source, cause->err,
+                          ws__errno_text(cause->system_error, text));
+    words = ws__loop_tell_failure(loop, source, cause->err);
+  }
+  if (words != NULL) cause->message = words;
+  if (cause->close_code != 0 || cause->status != 0) {
+    socket->should_linger = true;
+  }
+}
+
 /* Gives the event its place in the world of sockets. */
 static void describe(ws_socket *socket, const ws_conn_event *event,
                      ws_event *out_event) {
@@ -349,13 +404,7 @@ static void describe(ws_socket *socket, const ws_conn_event *event,
   out_event->socket = socket;
   out_event->server = socket->endpoint->server;
   out_event->u = event->u;
-  if (event->type != WS_EVENT_ERROR) return;
-
-  const char *detail =
-      ws__loop_failure_of(ws__socket_loop(socket), &socket->source);
-  if (detail != NULL) out_event->u.error.message = detail;
-  const ws_cause *cause = &event->u.error;
-  socket->should_linger = cause->close_code != 0 || cause->status != 0;
+  if (event->type == WS_EVENT_ERROR) explain(socket, &out_event->u.error);
 }
 
 /* Takes the next event of the connection, if it is to be handed out. */
@@ -412,8 +461,9 @@ static void end_turn(ws_socket *socket) {
   /* A client on its way watches its descriptors itself. */
   if (socket->stage != WS__STAGE_REACHING &&
       ws__loop_watch(loop, &socket->source, interest_of(socket)) != 0) {
+    const int error = errno;
     char text[WS__DETAIL_SIZE];
-    ws__socket_fail(socket, WS_ERR_SYSTEM, ws__errno_text(errno, text));
+    ws__socket_fail(socket, WS_ERR_SYSTEM, error, ws__errno_text(error, text));
     has_more = true;
   }
   if (has_more || is_cut_short ||

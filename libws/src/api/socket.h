@@ -82,6 +82,10 @@ struct ws_socket {
   bool wants_turn : 1;       /* Another one after this. */
   bool is_closed_by_app : 1; /* close() or terminate() was called. */
 
+  /* The errno that the transport has failed with, or 0. No system knows errors
+   * above 255. */
+  uint8_t system_error;
+
   ws_conn conn;
 };
 
@@ -104,9 +108,11 @@ void ws__socket_attach(ws_socket *socket, int fd, ws__tls *tls);
  * Returns 0, or WS_ERR_NO_MEMORY, and then nothing has changed. */
 int ws__socket_restart(ws_socket *socket, ws_conn_config *config);
 
-/* Fails the connection with `err` because of what lies below it. `detail` says
- * more to a person. */
-void ws__socket_fail(ws_socket *socket, int err, const char *detail);
+/* Fails the connection with `err` because of what lies below it.
+ * `system_error` is the errno that was the cause, or 0; `detail`, which may be
+ * NULL, says more to a person. */
+void ws__socket_fail(ws_socket *socket, int err, int system_error,
+                     const char *detail);
 
 /* Writes now what can be written, while user code runs: bufferedAmount stays as
  * it is until the socket's next turn. */

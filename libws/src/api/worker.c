@@ -39,7 +39,7 @@ static void accept_upgrade(ws_socket *socket, const ws_server_options *options,
   ws_conn_answer_init(&answer);
   answer.protocol = choose_protocol(options, request);
   if (ws_socket_accept(socket, &answer, NULL) != 0) {
-    ws__socket_fail(socket, WS_ERR_NO_MEMORY, NULL);
+    ws__socket_fail(socket, WS_ERR_NO_MEMORY, 0, NULL);
   }
 }
 

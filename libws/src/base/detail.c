@@ -21,9 +21,15 @@ void ws__detail_set(char *detail, const char *format, ...) {
 }
 
 int ws__report(ws_error *out_error, int err, const char *text) {
+  return ws__report_system(out_error, err, 0, text);
+}
+
+int ws__report_system(ws_error *out_error, int err, int system_error,
+                      const char *text) {
   if (err == 0 || out_error == NULL) return err;
   const bool has_text = text != NULL && text[0] != '\0';
   out_error->code = (ws_err)err;
+  out_error->system_error = system_error;
   ws__detail_set(out_error->message, "%s", has_text ? text : ws_strerror(err));
   return err;
 }

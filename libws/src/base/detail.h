@@ -34,6 +34,10 @@ void ws__detail_set(char *detail, const char *format, ...)
  */
 int ws__report(ws_error *out_error, int err, const char *text);
 
+/* The same of a call of the system that failed with `system_error` (errno). */
+int ws__report_system(ws_error *out_error, int err, int system_error,
+                      const char *text);
+
 WS__HIDDEN_END
 
 #endif

@@ -182,6 +182,10 @@ int ws__dial_result(ws__dial *dial, int *out_fd, ws__addr *out_addr,
   return dial->racing > 0 ? WS__DIAL_PENDING : WS_ERR_CONNECT;
 }
 
+int ws__dial_system_error(const ws__dial *dial) {
+  return dial->error;
+}
+
 void ws__dial_free(ws__dial *dial) {
   if (dial == NULL) return;
   for (size_t i = 0; i < dial->racing; i++)

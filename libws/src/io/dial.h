@@ -62,6 +62,10 @@ void ws__dial_tick(ws__dial *dial, uint64_t now);
 int ws__dial_result(ws__dial *dial, int *out_fd, ws__addr *out_addr,
                     char *detail);
 
+/* The errno of the error that ws__dial_result() tells of; 0 if there is none.
+ */
+int ws__dial_system_error(const ws__dial *dial);
+
 /* Ends all attempts, closes what was not handed out and frees. NULL is fine. */
 void ws__dial_free(ws__dial *dial);
 

@@ -35,7 +35,9 @@ static int system_failure(ws_error *out_error, int err) {
   if (err == WS_ERR_NO_MEMORY)
     return ws__report(out_error, err, ws_strerror(err));
   char text[WS__DETAIL_SIZE];
-  return ws__report(out_error, WS_ERR_SYSTEM, ws__errno_text(errno, text));
+  const int error = errno;
+  return ws__report_system(out_error, WS_ERR_SYSTEM, error,
+                           ws__errno_text(error, text));
 }
 
 static bool is_buffer_size(uint32_t size) {
@@ -248,15 +250,19 @@ void ws__loop_refresh(ws_loop *loop) {
   if (!loop->is_turning) loop->now = ws__clock_ms();
 }
 
-void ws__loop_note_failure(ws_loop *loop, const ws__source *source,
+void ws__loop_note_failure(ws_loop *loop, const ws__source *source, int err,
                            const char *detail) {
   const bool has_detail = detail != NULL && detail[0] != '\0';
   loop->failed = has_detail ? source : NULL;
+  loop->failed_err = err;
   if (has_detail) ws__detail_set(loop->failure, "%s", detail);
 }
 
-const char *ws__loop_failure_of(const ws_loop *loop, const ws__source *source) {
-  return loop->failed == source ? loop->failure : NULL;
+const char *ws__loop_tell_failure(ws_loop *loop, const ws__source *source,
+                                  int err) {
+  if (loop->failed != source || loop->failed_err != err) return NULL;
+  memcpy(loop->told, loop->failure, sizeof(loop->told));
+  return loop->told;
 }
 
 /* -- Lookups --------------------------------------------------------------- */

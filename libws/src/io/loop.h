@@ -81,9 +81,12 @@ struct ws_loop {
   uint32_t receive_size;
   uint32_t send_size;
 
-  /* The latest failure of a transport, for the error event that follows. */
+  /* The latest failure of a transport, for the error event that follows; and
+   * the words of the event under way, which stay when something else fails. */
   const ws__source *failed;
+  int failed_err;
   char failure[WS__DETAIL_SIZE];
+  char told[WS__DETAIL_SIZE];
 
   bool is_shared;   /* Another loop watches the descriptor. */
   uint32_t holders; /* What keeps ws_loop_run() going. */
@@ -127,13 +130,15 @@ void ws__loop_schedule(ws_loop *loop, ws__source *source);
  * loop, so that others are not kept waiting. */
 void ws__loop_schedule_later(ws_loop *loop, ws__source *source);
 
-/* Keeps what a failure of the source was, until another source fails. `detail`
- * may be NULL. */
-void ws__loop_note_failure(ws_loop *loop, const ws__source *source,
+/* Keeps in what words a source has failed with `err`, until another source
+ * fails. `detail` may be NULL. */
+void ws__loop_note_failure(ws_loop *loop, const ws__source *source, int err,
                            const char *detail);
 
-/* That of the latest failure, if it was of this source; otherwise NULL. */
-const char *ws__loop_failure_of(const ws_loop *loop, const ws__source *source);
+/* The words of the latest failure, for an event, if it was this one of this
+ * source; otherwise NULL. Stay until the next event. */
+const char *ws__loop_tell_failure(ws_loop *loop, const ws__source *source,
+                                  int err);
 
 /* Whether this is a forked child, and the loop its parent's. */
 bool ws__loop_is_foreign(const ws_loop *loop);

@@ -63,6 +63,7 @@ struct ws__lookup {
   uint16_t port;
   /* The result. */
   int err;
+  int system_error; /* errno, or 0. */
   char detail[WS__DETAIL_SIZE];
   ws__addr *addrs;
   size_t count;
@@ -212,6 +213,12 @@ static void end_failed(ws__lookup *l, int err, const char *cause) {
   end(l);
 }
 
+static void end_by_system(ws__lookup *l, int error) {
+  char cause[WS__DETAIL_SIZE];
+  l->system_error = error;
+  end_failed(l, WS_ERR_RESOLVE, ws__errno_text(error, cause));
+}
+
 static void end_with(ws__lookup *l, const ws__addr *addrs, size_t count) {
   l->addrs = ws__alloc(l->resolver->allocator, count * sizeof(*addrs));
   if (l->addrs == NULL) {
@@ -225,9 +232,8 @@ static void end_with(ws__lookup *l, const ws__addr *addrs, size_t count) {
 
 /* Ends a lookup with what its thread has found. */
 static void end_by_task(ws__lookup *l, const task *t) {
-  char cause[WS__DETAIL_SIZE];
   if (t->failure == EAI_SYSTEM) {
-    end_failed(l, WS_ERR_RESOLVE, ws__errno_text(t->system_error, cause));
+    end_by_system(l, t->system_error);
   } else if (t->failure != 0) {
     end_failed(l, WS_ERR_RESOLVE, gai_strerror(t->failure));
   } else if (t->count == 0) {
@@ -263,8 +269,7 @@ static void begin(ws__lookup *l) {
     pthread_mutex_lock(&t->hub->lock);
     hub_unlock_and_drop(t->hub);
     task_free(t);
-    char cause[WS__DETAIL_SIZE];
-    end_failed(l, WS_ERR_RESOLVE, ws__errno_text(error, cause));
+    end_by_system(l, error);
     return;
   }
   l->task = t;
@@ -359,6 +364,10 @@ int ws__lookup_result(const ws__lookup *lookup, const ws__addr **out_addrs,
   *out_addrs = lookup->addrs;
   *out_count = lookup->count;
   return 0;
+}
+
+int ws__lookup_system_error(const ws__lookup *lookup) {
+  return lookup->system_error;
 }
 
 void ws__lookup_free(ws__lookup *lookup) {

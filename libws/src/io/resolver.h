@@ -64,6 +64,9 @@ void *ws__lookup_user(const ws__lookup *lookup);
 int ws__lookup_result(const ws__lookup *lookup, const ws__addr **out_addrs,
                       size_t *out_count, char *detail);
 
+/* The errno that a lookup has ended with; 0 if the system had none. */
+int ws__lookup_system_error(const ws__lookup *lookup);
+
 /* Frees a lookup in any state; one that has not ended is cancelled. NULL is
  * fine. */
 void ws__lookup_free(ws__lookup *lookup);

@@ -125,16 +125,32 @@ void ws__tls_flow_through(ws__tls *tls, ws__tls *below) {
   tls->below = below;
 }
 
-ws__tls_status ws__tls_fail(ws__tls *tls, int error, const char *detail) {
-  if (tls->error == 0) {
+/* Whether what fails now tells more than what has failed before. */
+static bool is_telling(const ws__tls *tls, int error) {
+  return tls->error == 0 || (tls->is_open && tls->error == WS_ERR_TRANSPORT &&
+                             error == WS_ERR_TLS);
+}
+
+ws__tls_status ws__tls_fail_by_system(ws__tls *tls, int error, int system_error,
+                                      const char *detail) {
+  if (is_telling(tls, error)) {
     tls->error = error;
+    tls->system_error = system_error;
     ws__detail_set(tls->detail, "%s", detail);
   }
   return WS__TLS_FAILED;
 }
 
+ws__tls_status ws__tls_fail(ws__tls *tls, int error, const char *detail) {
+  return ws__tls_fail_by_system(tls, error, 0, detail);
+}
+
 int ws__tls_error(const ws__tls *tls) {
   return tls->error;
+}
+
+int ws__tls_system_error(const ws__tls *tls) {
+  return tls->system_error;
 }
 
 const char *ws__tls_detail(const ws__tls *tls) {

@@ -126,8 +126,12 @@ ws__tls_status ws__tls_shutdown(ws__tls *tls);
 
 /* The first failure: WS_ERR_CERTIFICATE if the peer's certificate was refused;
  * WS_ERR_TRANSPORT if the system failed after the handshake; WS_ERR_NO_MEMORY;
- * WS_ERR_TLS for the rest. 0 if there was none. */
+ * WS_ERR_TLS for the rest. 0 if there was none. An alert that is read after the
+ * system has failed to write takes the place of that: it says why. */
 int ws__tls_error(const ws__tls *tls);
+
+/* The errno, when the failure was the system's; else 0. */
+int ws__tls_system_error(const ws__tls *tls);
 
 /* What the failure was, for a person; "" if there was none. */
 const char *ws__tls_detail(const ws__tls *tls);
@@ -184,12 +188,17 @@ struct ws__tls {
   bool is_drained;    /* The last read took all there was. */
   bool is_writing;    /* A record has been begun and must be written on. */
   ws__tls_status end; /* EOF, TRUNCATED or FAILED once reading has ended so. */
-  int error;          /* The first failure. */
-  char detail[WS__DETAIL_SIZE];
+  int error;          /* The first failure, */
+  int system_error;   /* its errno, or 0, */
+  char detail[WS__DETAIL_SIZE]; /* and its words. */
 };
 
-/* Records a failure unless there was one. Returns WS__TLS_FAILED. */
+/* Records a failure; see ws__tls_error(). Returns WS__TLS_FAILED. */
 ws__tls_status ws__tls_fail(ws__tls *tls, int error, const char *detail);
+
+/* The same for one of the system, with its errno. */
+ws__tls_status ws__tls_fail_by_system(ws__tls *tls, int error, int system_error,
+                                      const char *detail);
 
 /* There only if it was built. */
 extern const ws__tls_backend ws__tls_openssl;

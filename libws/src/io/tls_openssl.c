@@ -71,8 +71,9 @@ static ws__tls_status fail(ws__openssl_conn *c) {
     return ws__tls_fail(&c->base, WS_ERR_TLS,
                         "OpenSSL failed without a reason");
   }
-  ws__openssl_describe_errno(c->os_error, text);
-  return ws__tls_fail(&c->base, is_open ? WS_ERR_TRANSPORT : WS_ERR_TLS, text);
+  return ws__tls_fail_by_system(&c->base,
+                                is_open ? WS_ERR_TRANSPORT : WS_ERR_TLS,
+                                c->os_error, ws__errno_text(c->os_error, text));
 }
 
 /* To be called before what fail() may have to explain. */
@@ -130,8 +131,9 @@ static int moved_below(ws__openssl_conn *c, BIO *bio, ws__tls_status status,
   case WS__TLS_TRUNCATED: c->is_eof = true; return 0;
   case WS__TLS_FAILED:
     c->os_error = EIO;
-    ws__tls_fail(&c->base, ws__tls_error(c->base.below),
-                 ws__tls_detail(c->base.below));
+    ws__tls_fail_by_system(&c->base, ws__tls_error(c->base.below),
+                           ws__tls_system_error(c->base.below),
+                           ws__tls_detail(c->base.below));
     break;
   }
   return -1;

@@ -28,9 +28,6 @@ WS__HIDDEN_BEGIN
  * WS__DETAIL_SIZE bytes. */
 void ws__openssl_describe(unsigned long error, char *text);
 
-/* The same for an errno. */
-void ws__openssl_describe_errno(int error, char *text);
-
 /* Of making something: `what` could not be used. Takes the reason from the
  * queue, empties it and returns the code. */
 int ws__openssl_give_up(char *detail, const char *what);

@@ -1,6 +1,8 @@
 /* tls_openssl_error.c - OpenSSL's errors in the words of a person. */
 #include "io/tls_openssl.h"
 
+#include "io/net.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -20,16 +22,10 @@ static const struct {
     {SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE, "the client has no certificate"},
 };
 
-void ws__openssl_describe_errno(int error, char *text) {
-  if (strerror_r(error, text, WS__DETAIL_SIZE) != 0) {
-    ws__detail_set(text, "system error %d", error);
-  }
-}
-
 void ws__openssl_describe(unsigned long error, char *text) {
   const int reason = ERR_GET_REASON(error);
   if (ERR_SYSTEM_ERROR(error)) {
-    ws__openssl_describe_errno(reason, text);
+    (void)ws__errno_text(reason, text);
     return;
   }
   const char *words = ERR_reason_error_string(error);
