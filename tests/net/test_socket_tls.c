@@ -1,6 +1,7 @@
 /* test_socket_tls.c - WebSockets over TLS: who is let in and who is not, what
  * is said about it, and how connections end (security: A-48, A-51). What TLS
  * itself does is tested in unit/test_tls*.c. */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -351,6 +352,24 @@ static void a_server_can_insist_on_a_certificate_of_the_client(void **state) {
   cert_free(stranger);
 }
 
+/* The alert that says why must not be overtaken by a reset, though more has
+ * come than the server has read. */
+static void whose_handshake_fails_is_not_reset(void **state) {
+  net *n = *state;
+  net_serve_tls(n, NULL, net_tls_server(leaf));
+  raw *peer = raw_connect(n, n->port);
+  uint8_t garbage[32 * 1024];
+  memset(garbage, 'x', sizeof(garbage));
+  raw_write(peer, garbage, sizeof(garbage));
+  NET_UNTIL(n, net_accepted(n, 0) != NULL && net_accepted(n, 0)->is_over);
+  ssize_t count;
+  do {
+    net_wait_for(n, peer->fd, POLLIN);
+    count = recv(peer->fd, garbage, sizeof(garbage), 0);
+  } while (count > 0);
+  assert_int_equal(count, 0);
+}
+
 /* Who is connected stays; who comes next gets the new certificate. */
 static void certificates_are_replaced_without_a_restart(void **state) {
   net *n = *state;
@@ -528,6 +547,7 @@ int main(void) {
       CASE(the_name_in_the_certificate_can_be_given),
       CASE(a_server_shows_the_certificate_of_the_name_asked_for),
       CASE(a_server_can_insist_on_a_certificate_of_the_client),
+      AS_SERVER(whose_handshake_fails_is_not_reset),
       CASE(certificates_are_replaced_without_a_restart),
       CASE(sessions_are_resumed),
       BOTH_ROLES(truncation_is_no_clean_end),
