@@ -1,8 +1,9 @@
 /* conn.c - the protocol without I/O, for those who bring their own transport.
  *
- * What is fed is copied, since Lua's strings cannot be unmasked in place; to
+ * What is fed is copied, since Lua's strings cannot be unmasked in place: to
  * where the connection wants it if it says so, otherwise to a block that lives
- * until all of it has been used. */
+ * until all of it has been used. Mostly that is the one block that all
+ * connections of a state share, which one after the other uses. */
 #include "conn.h"
 #include "config.h"
 #include "convert.h"
@@ -14,19 +15,46 @@
 
 #define CONN_TYPE "libws.conn"
 
+/* Methods find these as their upvalues. */
+#define TYPE_UPVALUE   lua_upvalueindex(1)
+#define SHARED_UPVALUE lua_upvalueindex(2)
+
+/* A userdata without finalizer, so it is there as long as a connection is. */
+typedef struct shared_input {
+  bool is_taken;
+  uint8_t bytes[64 * 1024];
+} shared_input;
+
 typedef struct conn_box {
   ws_conn *conn; /* NULL: closed, or not made yet. */
   ws_allocator allocator;
   uint8_t *input; /* What was fed and is not used up; may be NULL. */
   size_t input_size;
+  shared_input *shared;       /* If that is where `input` points, else NULL. */
   ws_message_type unfinished; /* Of a message sent in fragments; or 0. */
   ws_conn_event event;        /* Pulled, but not yet given to Lua. */
   bool has_event;
 } conn_box;
 
+static bool take_input(conn_box *box, shared_input *shared, size_t len) {
+  if (!shared->is_taken && len <= sizeof(shared->bytes)) {
+    shared->is_taken = true;
+    box->shared = shared;
+    box->input = shared->bytes;
+    return true;
+  }
+  box->input = lws_resize(&box->allocator, NULL, 0, len);
+  box->input_size = len;
+  return box->input != NULL;
+}
+
 static void free_input(conn_box *box) {
-  if (box->input == NULL) return;
-  (void)lws_resize(&box->allocator, box->input, box->input_size, 0);
+  if (box->shared != NULL) {
+    box->shared->is_taken = false;
+    box->shared = NULL;
+  } else if (box->input != NULL) {
+    (void)lws_resize(&box->allocator, box->input, box->input_size, 0);
+  }
   box->input = NULL;
 }
 
@@ -40,8 +68,16 @@ static int conn_free(lua_State *L) {
   return 0;
 }
 
+/* The connection that a method is called on. luaL_checkudata() would look the
+ * type up by its name, for each of the calls that a message takes. */
 static conn_box *check_box(lua_State *L) {
-  conn_box *box = luaL_checkudata(L, 1, CONN_TYPE);
+  conn_box *box = lua_touserdata(L, 1);
+  if (box == NULL || !lua_getmetatable(L, 1)) {
+    luaL_checkudata(L, 1, CONN_TYPE);
+    return NULL; /* It has raised. */
+  }
+  if (!lua_rawequal(L, -1, TYPE_UPVALUE)) luaL_checkudata(L, 1, CONN_TYPE);
+  lua_pop(L, 1);
   if (box->conn == NULL) lws_raise_err(L, WS_ERR_INVALID_STATE, NULL);
   return box;
 }
@@ -140,11 +176,13 @@ static int feed(lua_State *L, conn_box *box, uint8_t *place, const char *data,
   return err == 0 ? 0 : lws_raise_err(L, err, "earlier input is not used up");
 }
 
-/* conn:feed(data). Before the next feed, next() has to return nothing. */
+/* conn:feed(data, now); without `now`, no time has gone by. Before the next
+ * feed, next() has to return nothing. */
 static int conn_feed(lua_State *L) {
   conn_box *box = check_box(L);
   size_t len;
   const char *data = lws_check_string(L, 2, "data", &len);
+  if (!lua_isnoneornil(L, 3)) ws_conn_tick(box->conn, check_now(L, 3));
   if (len == 0) return 0;
   if (box->input != NULL || box->has_event) {
     return lws_raise(L, "InvalidStateError", "earlier input is not used up");
@@ -153,9 +191,9 @@ static int conn_feed(lua_State *L) {
   size_t room;
   ws_conn_input(box->conn, &place, &room);
   if (room >= len) return feed(L, box, place, data, len);
-  box->input = lws_resize(&box->allocator, NULL, 0, len);
-  if (box->input == NULL) return lws_raise_err(L, WS_ERR_NO_MEMORY, NULL);
-  box->input_size = len;
+  if (!take_input(box, lua_touserdata(L, SHARED_UPVALUE), len)) {
+    return lws_raise_err(L, WS_ERR_NO_MEMORY, NULL);
+  }
   return feed(L, box, box->input, data, len);
 }
 
@@ -255,51 +293,55 @@ static int conn_close_with(lua_State *L) {
 
 #define MAX_SLICES 16
 
-/* Pushes at most `max` of the bytes that wait. Returns how many; 0, and then
- * nothing is pushed. */
-static size_t push_output(lua_State *L, const ws_conn *conn, size_t max) {
-  ws_slice slices[MAX_SLICES];
-  const size_t count = ws_conn_output(conn, slices, MAX_SLICES);
-  luaL_checkstack(L, MAX_SLICES, "output");
-  size_t total = 0;
-  int pushed = 0;
-  for (size_t i = 0; i < count && total < max; i++) {
-    const size_t room = max - total;
-    const size_t len = slices[i].len < room ? slices[i].len : room;
-    lua_pushlstring(L, (const char *)slices[i].data, len);
-    total += len;
-    pushed++;
-  }
-  if (pushed > 0) lua_concat(L, pushed);
-  return total;
-}
-
 /* conn:output() -> the next bytes to write, or nil. They are taken out only
  * when the string has been made. */
 static int conn_output(lua_State *L) {
   ws_conn *conn = check(L);
-  const size_t total = push_output(L, conn, SIZE_MAX);
-  if (total == 0) return 0;
+  ws_slice slices[MAX_SLICES];
+  const size_t count = ws_conn_output(conn, slices, MAX_SLICES);
+  if (count == 0) return 0;
+  luaL_checkstack(L, MAX_SLICES, "output");
+  size_t total = 0;
+  for (size_t i = 0; i < count; i++) {
+    lua_pushlstring(L, (const char *)slices[i].data, slices[i].len);
+    total += slices[i].len;
+  }
+  lua_concat(L, (int)count);
   ws_conn_consume(conn, total);
   return 1;
 }
 
-/* conn:peek(max) -> at most so many of the next bytes, or nil. They stay until
- * consume() says that they have been written. */
+/* conn:peek(max) -> the next bytes, as strings, as they lie in memory; nothing
+ * if there are none. It is at most so many, and none is cut but the first. They
+ * stay until consume() says that they have been written. */
 static int conn_peek(lua_State *L) {
-  const int max = lws_check_whole(L, 2, "max", 1, INT_MAX);
-  return push_output(L, check(L), (size_t)max) > 0 ? 1 : 0;
+  const ws_conn *conn = check(L);
+  size_t left = (size_t)lws_check_whole(L, 2, "max", 1, INT_MAX);
+  ws_slice slices[MAX_SLICES];
+  const size_t count = ws_conn_output(conn, slices, MAX_SLICES);
+  if (count == 0) return 0;
+  luaL_checkstack(L, MAX_SLICES, "output");
+  if (slices[0].len > left) slices[0].len = left;
+  size_t pushed = 0;
+  while (pushed < count && slices[pushed].len <= left) {
+    const ws_slice *slice = &slices[pushed++];
+    lua_pushlstring(L, (const char *)slice->data, slice->len);
+    left -= slice->len;
+  }
+  return (int)pushed;
 }
 
-/* conn:consume(count) */
+/* conn:consume(count) -> how much is left. What an end has dropped meanwhile is
+ * nothing that can be consumed. */
 static int conn_consume(lua_State *L) {
   ws_conn *conn = check(L);
+  const size_t count = (size_t)lws_check_whole(L, 2, "count", 0, INT_MAX);
   ws_conn_stats stats;
   ws_conn_get_stats(conn, &stats);
-  const int max =
-      stats.bytes_queued < INT_MAX ? (int)stats.bytes_queued : INT_MAX;
-  ws_conn_consume(conn, (size_t)lws_check_whole(L, 2, "count", 0, max));
-  return 0;
+  const size_t queued = (size_t)stats.bytes_queued;
+  ws_conn_consume(conn, count < queued ? count : queued);
+  lws_push_count(L, count < queued ? queued - count : 0);
+  return 1;
 }
 
 /* -- Attributes ------------------------------------------------------------ */
@@ -370,5 +412,13 @@ void lws_conn_register(lua_State *L) {
       {"queued", conn_queued},
       {NULL, NULL},
   };
-  lws_register_type(L, CONN_TYPE, methods, conn_free);
+  static const luaL_Reg none[] = {{NULL, NULL}};
+  lws_register_type(L, CONN_TYPE, none, conn_free);
+  luaL_getmetatable(L, CONN_TYPE);
+  lua_getfield(L, -1, "__index");
+  lua_pushvalue(L, -2);
+  shared_input *shared = lua_newuserdata(L, sizeof(*shared));
+  shared->is_taken = false;
+  luaL_setfuncs(L, methods, 2);
+  lua_pop(L, 2);
 }

@@ -24,8 +24,9 @@ local C, running, status = ffi.C, coroutine.running, coroutine.status
 local spawn, kill, join = ngx.thread.spawn, ngx.thread.kill, ngx.thread.wait
 local on = websocket.on
 
+-- LuaJIT maps strings of 128 KiB and more into memory one by one.
 local READ_SIZE = 64 * 1024
-local WRITE_SIZE = 256 * 1024
+local WRITE_SIZE = 96 * 1024
 local DEFAULT_SEND_TIMEOUT = 30
 local CLOSED = 3
 
@@ -223,10 +224,12 @@ local function wait_for_input(self)
   end
   local data, problem = self.sock:receiveany(READ_SIZE)
   self.is_idle = false
-  self.engine:tick(now())
   if data then
-    self.engine:feed(data)
-  elseif problem == "closed" then
+    self.engine:feed(data, now())
+    return
+  end
+  self.engine:tick(now())
+  if problem == "closed" then
     self.engine:eof()
   elseif problem ~= "timeout" then
     fail(self, "WS_ERR_TRANSPORT", problem)
@@ -263,36 +266,29 @@ end
 
 -- -- The keeper ----------------------------------------------------------------
 
---- Writes some of what there is. Returns what was written, or nil.
+local function send(sock, first, ...)
+  return sock:send(select("#", ...) == 0 and first or { first, ... })
+end
+
+--- Writes some of what there is. Returns how much is left.
 local function write_some(self)
-  local bytes = self.engine:peek(WRITE_SIZE)
-  if not bytes then
-    return nil
-  end
-  local sent, problem = self.sock:send(bytes)
+  local sent, problem = send(self.sock, self.engine:peek(WRITE_SIZE))
   if problem == "timeout" then
     fail(self, "WS_ERR_SEND_TIMEOUT", "the peer takes no data (send_timeout)")
   elseif not sent then
     fail(self, "WS_ERR_TRANSPORT", problem)
   end
-  return bytes
+  return self.engine:consume(sent or 0)
 end
 
 --- Writes what there is. Returns whether there was anything.
 local function write(self)
   local engine = self.engine
-  if self.dial then
-    return false
-  end
-  local bytes = write_some(self)
-  if not bytes then
+  if self.dial or engine:queued() == 0 then
     return false
   end
   repeat
-    -- Meanwhile somebody may have ended the connection, and nothing is left.
-    engine:consume(math.min(#bytes, engine:queued()))
-    bytes = write_some(self)
-  until not bytes
+  until write_some(self) == 0
   if rawget(self.ws, "_drainer") and engine:queued() <= self.ws._high_water then
     loop:wake(self.ws, "_drainer")
   end

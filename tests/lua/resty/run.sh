@@ -7,11 +7,17 @@
 # Needs nginx with its Lua module, lua-resty-core and pytest (Debian: nginx
 # libnginx-mod-http-lua lua-resty-core python3-pytest), curl and openssl.
 set -eu -o pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
-readonly tree=${LIBWS_TREE:-$PWD/../../../build/lua/luajit}
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+readonly tree=${LIBWS_TREE:-$here/../../../build/lua/luajit}
 
 if [ ! -d "$tree/lib/lua/5.1/libws" ]; then
   echo "no rock in $tree: run tests/lua/run.sh --vm luajit first" >&2
   exit 2
 fi
-exec python3 -B -m pytest -p no:cacheprovider --rootdir=. --tree="$tree" "$@"
+options=(--rootdir="$here" --tree="$(realpath "$tree")")
+if [ "${1:-}" = --libws ]; then
+  options+=(--libws="$(realpath "$2")")
+  shift 2
+fi
+cd "$here"
+exec python3 -B -m pytest -p no:cacheprovider "${options[@]}" "$@"

@@ -137,14 +137,50 @@ describe("the codec", function()
     local first = client:peek(3)
     assert.are.equal(3, #first)
     assert.are.equal(first, client:peek(3))
-    client:consume(3)
-    assert.are.equal(queued - 3, #client:peek(100000))
-    raises("TypeError", client.consume, client, queued)
+    assert.are.equal(queued - 3, client:consume(3))
+    assert.are.equal(queued - 3, #table.concat { client:peek(100000) })
     raises("TypeError", client.peek, client, 0)
-    client:output()
+    raises("TypeError", client.consume, client, -1)
+    assert.are.equal(0, client:consume(queued))
     assert.is_nil(client:peek(1))
     assert.are.equal(0, client:buffered_amount())
     talk()
+  end)
+
+  it("cuts none but the first of what it shows", function()
+    local _, server = new_pair { compression = false }
+    server:send(("a"):rep(70000), true)
+    server:send(("b"):rep(50000), true)
+    local shown = { server:peek(100000) }
+    assert.are.same({ 70010 }, { #table.concat(shown) })
+    assert.are.equal(50004, server:consume(70010))
+    assert.are.equal("\130\126\195\80bb", (server:peek(6)))
+    assert.are.equal(0, server:consume(50004))
+  end)
+
+  it("has the time told with the input", function()
+    local conn = codec.conn("server", 100, { handshake_timeout = 2 })
+    conn:feed("GET / HTTP/1.1\r\n", 102)
+    assert.is_nil((conn:next()))
+    assert.is_truthy(conn:output():find("^HTTP/1.1 408 "))
+  end)
+
+  it("takes input of many connections at a time", function()
+    local conns = {}
+    for i = 1, 3 do
+      local _, server = new_pair { compression = false }
+      conns[i] = server
+      server:feed(support.frame(0x81, ("x"):rep(10000) .. i, "mask") .. support.frame(0x81, "then " .. i, "mask"))
+    end
+    for i = 3, 1, -1 do
+      local _, data = conns[i]:next()
+      assert.are.equal(("x"):rep(10000) .. i, data)
+    end
+    for i = 1, 3 do
+      local _, data = conns[i]:next()
+      assert.are.equal("then " .. i, data)
+      assert.is_nil((conns[i]:next()))
+    end
   end)
 
   it("says when it is used wrongly", function()
