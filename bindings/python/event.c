@@ -159,6 +159,7 @@ static PyObject *event_alloc(PyTypeObject *type) {
   PyObject *self = type->tp_alloc(type, 0);
   if (self == NULL) return NULL;
   ((core_event *)self)->type = Py_NewRef(core_state_of(type)->empty_text);
+  ((core_event *)self)->target = Py_NewRef(Py_None);
   return self;
 }
 
@@ -176,11 +177,6 @@ static int event_init(PyObject *self, PyObject *args, PyObject *kwargs) {
 
 static PyObject *or_none(PyObject *object) {
   return Py_NewRef(object != NULL ? object : Py_None);
-}
-
-static PyObject *event_target(PyObject *self, void *closure) {
-  (void)closure;
-  return or_none(((core_event *)self)->target);
 }
 
 static PyObject *event_current_target(PyObject *self, void *closure) {
@@ -227,9 +223,12 @@ static PyObject *event_repr(PyObject *self) {
                               ((core_event *)self)->type);
 }
 
+/* T_OBJECT_EX is what the interpreter reads without a call. */
 static PyMemberDef event_members[] = {
-    {"type", T_OBJECT, offsetof(core_event, type), READONLY,
+    {"type", T_OBJECT_EX, offsetof(core_event, type), READONLY,
      "The name of the event."},
+    {"target", T_OBJECT_EX, offsetof(core_event, target), READONLY,
+     "Whose event it is."},
     {"timeStamp", T_DOUBLE, offsetof(core_event, time_stamp), READONLY,
      "When it was made, in milliseconds of a monotonic clock."},
     {"bubbles", T_BOOL, offsetof(core_event, bubbles), READONLY, NULL},
@@ -243,7 +242,6 @@ static PyMemberDef event_members[] = {
     {0}};
 
 static PyGetSetDef event_getset[] = {
-    {"target", event_target, NULL, "Whose event it is.", NULL},
     {"currentTarget", event_current_target, NULL,
      "Whose listeners are called now, or None.", NULL},
     {"eventPhase", event_phase, NULL,
@@ -317,9 +315,9 @@ static PyObject *message_last_event_id(PyObject *op, void *closure) {
 }
 
 static PyMemberDef message_members[] = {
-    {"data", T_OBJECT, offsetof(core_message_event, data), READONLY,
+    {"data", T_OBJECT_EX, offsetof(core_message_event, data), READONLY,
      "The message: str, bytes, or bytearray if binaryType is \"arraybuffer\"."},
-    {"origin", T_OBJECT, offsetof(core_message_event, origin), READONLY,
+    {"origin", T_OBJECT_EX, offsetof(core_message_event, origin), READONLY,
      "Where it comes from: scheme, host and port of the server, or the Origin "
      "of the client."},
     {0}};
@@ -491,6 +489,7 @@ static PyObject *trusted(PyTypeObject *type, PyObject *name, uint64_t now) {
   core_event *self = (core_event *)type->tp_alloc(type, 0);
   if (self == NULL) return NULL;
   self->type = Py_NewRef(name);
+  self->target = Py_NewRef(Py_None);
   self->time_stamp = (double)now;
   self->is_trusted = 1;
   return (PyObject *)self;

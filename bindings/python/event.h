@@ -16,7 +16,7 @@ enum {
 typedef struct core_event {
   PyObject_HEAD
   PyObject *type;           /* str */
-  PyObject *target;         /* NULL for None */
+  PyObject *target;         /* Or None. */
   PyObject *current_target; /* NULL for None */
   double time_stamp;        /* Milliseconds, monotonic. */
   char bubbles;

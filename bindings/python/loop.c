@@ -3,6 +3,7 @@
 #include "errors.h"
 #include "host.h"
 
+#include <dlfcn.h>
 #include <limits.h>
 #include <stddef.h>
 
@@ -37,8 +38,7 @@ static void let_all_go(core_loop *self) {
 
 /* -- Errands --------------------------------------------------------------- */
 
-/* Ends a wait that is under way in another thread, or the host's. */
-static void wake(const core_loop *self) {
+void core_loop_wake(const core_loop *self) {
   /* Also says that a ws_loop_run() shall return; here is none. */
   if (self->handle != NULL) ws_loop_stop(self->handle);
 }
@@ -58,7 +58,7 @@ int core_loop_do(core_loop *self, core_errand_fn fn, ws_socket *socket) {
   while (*end != NULL)
     end = &(*end)->next;
   *end = errand;
-  wake(self);
+  core_loop_wake(self);
   return 0;
 }
 
@@ -71,7 +71,7 @@ int core_loop_post(core_loop *self, PyObject *callback) {
   if (self->posted == NULL || PyList_Append(self->posted, callback) < 0) {
     return -1;
   }
-  wake(self);
+  core_loop_wake(self);
   return 0;
 }
 
@@ -314,7 +314,7 @@ static PyObject *loop_stop(PyObject *op, PyObject *unused) {
   (void)unused;
   core_loop *self = (core_loop *)op;
   self->is_stopped = true;
-  wake(self);
+  core_loop_wake(self);
   Py_RETURN_NONE;
 }
 
@@ -352,20 +352,29 @@ static PyObject *ready_queue(core_state *state, PyObject *host) {
   return ready;
 }
 
-static PyObject *loop_attach(PyObject *op, PyObject *host) {
-  core_loop *self = (core_loop *)op;
-  if (core_loop_check(self) < 0) return NULL;
-  if (self->host != NULL) {
-    PyErr_SetString(PyExc_RuntimeError, "the loop is attached already");
-    return NULL;
-  }
+/* Finds libuv in a module that has been loaded, if it can be seen from outside,
+ * and takes the uv_loop_t that is in a capsule. */
+static int look_into_uv(core_loop *self, PyObject *file, PyObject *capsule) {
+  PyObject *path;
+  const void *uv = PyCapsule_GetPointer(capsule, NULL);
+  if (uv == NULL || !PyUnicode_FSConverter(file, &path)) return -1;
+  void *library = dlopen(PyBytes_AS_STRING(path), RTLD_LAZY | RTLD_NOLOAD);
+  Py_DECREF(path);
+  if (library == NULL) return 0;
+  void *symbol = dlsym(library, "uv_backend_timeout");
+  dlclose(library); /* Python keeps it. */
+  memcpy(&self->host_uv_timeout, &symbol, sizeof(symbol));
+  self->host_uv = uv;
+  return 0;
+}
+
+/* Has the host watch our descriptor. */
+static int add_reader(core_loop *self, PyObject *host) {
   int fd;
   const int err = ws_loop_fd(self->handle, &fd);
-  if (err != 0) {
-    core_raise(self->state, err, NULL);
-    return NULL;
-  }
-  PyObject *method = PyObject_GetAttr(op, self->state->_dispatch_name);
+  if (err != 0) return core_raise(self->state, err, NULL);
+  PyObject *method =
+      PyObject_GetAttr((PyObject *)self, self->state->_dispatch_name);
   PyObject *number = PyLong_FromLong(fd);
   PyObject *result = NULL;
   if (method != NULL && number != NULL) {
@@ -374,8 +383,25 @@ static PyObject *loop_attach(PyObject *op, PyObject *host) {
   }
   Py_XDECREF(method);
   Py_XDECREF(number);
-  if (result == NULL) return NULL;
-  Py_DECREF(result);
+  Py_XDECREF(result);
+  return result != NULL ? 0 : -1;
+}
+
+static PyObject *loop_attach(PyObject *op, PyObject *args) {
+  core_loop *self = (core_loop *)op;
+  PyObject *host;
+  PyObject *file = NULL;
+  PyObject *capsule = NULL;
+  if (!PyArg_ParseTuple(args, "O|OO:_attach", &host, &file, &capsule) ||
+      core_loop_check(self) < 0) {
+    return NULL;
+  }
+  if (self->host != NULL) {
+    PyErr_SetString(PyExc_RuntimeError, "the loop is attached already");
+    return NULL;
+  }
+  if (capsule != NULL && look_into_uv(self, file, capsule) < 0) return NULL;
+  if (add_reader(self, host) < 0) return NULL;
   self->host = Py_NewRef(host);
   self->host_ready = ready_queue(self->state, host);
   Py_RETURN_NONE;
@@ -467,8 +493,11 @@ static PyMethodDef loop_methods[] = {
      "stats()\n--\n\nReturn a dict of what the loop has done."},
     {"__enter__", loop_enter, METH_NOARGS, "__enter__()\n--\n\n"},
     {"__exit__", loop_exit, METH_VARARGS, "__exit__(*args)\n--\n\nClose."},
-    {"_attach", loop_attach, METH_O,
-     "_attach(host, /)\n--\n\nHave an asyncio loop drive this one."},
+    {"_attach", loop_attach, METH_VARARGS,
+     "_attach(host, uv_library=None, uv_loop=None, /)\n--\n\n"
+     "Have an asyncio loop drive this one. Of uvloop: the file that has "
+     "libuv,\n"
+     "and a capsule with its loop."},
     {"_dispatch", core_loop_on_readable, METH_NOARGS,
      "_dispatch()\n--\n\nOne turn, for a host loop."},
     {"_settle", core_loop_on_settle, METH_NOARGS,

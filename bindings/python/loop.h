@@ -28,6 +28,9 @@ struct core_root {
 typedef struct core_errand core_errand;
 typedef void (*core_errand_fn)(ws_socket *socket);
 
+/* uv_backend_timeout() of libuv: 0 if its loop has something to do at once. */
+typedef int (*core_uv_timeout_fn)(const void *uv_loop);
+
 struct core_loop {
   PyObject_HEAD
   PyObject *weakrefs;
@@ -40,10 +43,13 @@ struct core_loop {
   core_loop *next;
   unsigned forks; /* When it was made. */
 
-  /* The asyncio loop that drives it, or NULL; its queue of callbacks that are
-   * ready, if it lets us see one. */
+  /* The asyncio loop that drives it, or NULL. What shows whether callbacks wait
+   * in it: the queue of those that are ready, or, of uvloop, what libuv says;
+   * NULL if it shows neither. */
   PyObject *host;
   PyObject *host_ready;
+  core_uv_timeout_fn host_uv_timeout;
+  const void *host_uv;
 
   /* An event to use again, which spares the collector much work. */
   core_message_event *spare;
@@ -80,6 +86,9 @@ int core_loop_do(core_loop *loop, core_errand_fn fn, ws_socket *socket);
 
 /* Has the loop call `callback()` in a coming turn. Any thread. */
 int core_loop_post(core_loop *loop, PyObject *callback);
+
+/* Ends a wait that is under way in another thread, or the host's. */
+void core_loop_wake(const core_loop *loop);
 
 /* Milliseconds of the loop's clock. */
 uint64_t core_loop_now(const core_loop *loop);

@@ -12,8 +12,12 @@
  * the last one scheduled have run, and those that they scheduled in turn. */
 #define SETTLE_HOPS 4
 
-/* How many when the host does not show whether there are any. */
+/* How many when the host does not show when there are no more. */
 #define SETTLE_HOPS_BLIND 2
+
+/* Events of a turn that may have been cut short: what one socket has at most in
+ * one. */
+#define FULL_TURN 64
 
 /* -- Dispatch -------------------------------------------------------------- */
 
@@ -41,8 +45,21 @@ static int deliver(core_loop *self, const ws_event *event) {
   return 0;
 }
 
-static Py_ssize_t ready_count(const core_loop *self) {
+/* -- What the host has to do ----------------------------------------------- */
+
+/* What the host had to do at some moment, to be compared with later. */
+static Py_ssize_t host_work(const core_loop *self) {
   return self->host_ready != NULL ? PyObject_Size(self->host_ready) : 0;
+}
+
+/* Whether something was made to run soon since `before`. Also true when nobody
+ * can tell. */
+static bool has_new_work(const core_loop *self, Py_ssize_t before) {
+  if (self->host_ready != NULL) return host_work(self) > before;
+  if (self->host_uv_timeout != NULL) {
+    return self->host_uv_timeout(self->host_uv) == 0;
+  }
+  return true;
 }
 
 /* Has the host call _settle() after its callbacks of now. */
@@ -58,30 +75,25 @@ static int call_soon(core_loop *self) {
   return 0;
 }
 
-/* Whether the next event has to wait, because the handler that was just called
- * made something run soon. An event is a task of its own (WHATWG WebSockets 4,
- * "queue a task"): what depends on it comes before the next one. */
-static bool has_to_settle(const core_loop *self, Py_ssize_t ready_before) {
-  if (self->host == NULL) return false;
-  return self->host_ready == NULL || ready_count(self) > ready_before;
-}
-
 static int begin_settling(core_loop *self) {
   self->is_settling = true;
   self->hops = 0;
   return call_soon(self);
 }
 
-/* Pulls and delivers until the turn is over or something ends it early. */
+/* Pulls and delivers until the turn is over or something ends it early: an
+ * event is a task of its own (WHATWG WebSockets 4, "queue a task"), so what a
+ * handler made to run soon comes before the next event. */
 static int pull(core_loop *self, size_t *count) {
+  const bool is_guest = self->host != NULL;
+  const Py_ssize_t before = is_guest ? host_work(self) : 0;
   ws_event event;
   while (!self->is_stopped && !self->should_close && self->handle != NULL &&
          ws_loop_next(self->handle, &event)) {
     ++*count;
-    const Py_ssize_t ready = ready_count(self);
     const int has_called = deliver(self, &event);
     if (has_called < 0) return -1;
-    if (has_called > 0 && has_to_settle(self, ready)) {
+    if (has_called > 0 && is_guest && has_new_work(self, before)) {
       return begin_settling(self);
     }
   }
@@ -126,16 +138,31 @@ PyObject *core_loop_dispatch(PyObject *op, PyObject *unused) {
 }
 
 /* One turn, or the rest of one. The GIL is kept: nothing is waited for. */
-static PyObject *host_turn(core_loop *self) {
+static int turn(core_loop *self, size_t *count) {
+  const int err = ws_loop_wait(self->handle, 0);
+  if (err != 0) return core_raise(self->state, err, NULL);
+  return dispatch(self, count);
+}
+
+/* Whether the host, which has nothing else to do, is better not left between
+ * turns: when the last one brought so much that it may have been cut short. */
+static bool may_go_on(const core_loop *self, size_t count, uint64_t begin,
+                      Py_ssize_t before) {
+  return count >= FULL_TURN && self->handle != NULL && !self->is_settling &&
+         ws_loop_now(self->handle) == begin && !has_new_work(self, before);
+}
+
+static PyObject *host_turns(core_loop *self) {
   if (self->handle == NULL || self->is_dispatching) Py_RETURN_NONE;
   if (core_loop_check(self) < 0) return NULL;
-  const int err = ws_loop_wait(self->handle, 0);
-  if (err != 0) {
-    core_raise(self->state, err, NULL);
-    return NULL;
-  }
+  const Py_ssize_t before = host_work(self);
   size_t count = 0;
-  if (dispatch(self, &count) < 0) return NULL;
+  if (turn(self, &count) < 0) return NULL;
+  const uint64_t begin = core_loop_now(self);
+  while (may_go_on(self, count, begin, before)) {
+    count = 0;
+    if (turn(self, &count) < 0) return NULL;
+  }
   Py_RETURN_NONE;
 }
 
@@ -145,7 +172,7 @@ PyObject *core_loop_on_readable(PyObject *op, PyObject *unused) {
   (void)unused;
   core_loop *self = (core_loop *)op;
   if (self->is_settling) Py_RETURN_NONE;
-  return host_turn(self);
+  return host_turns(self);
 }
 
 /* Called by the host once in each of its turns while settling. */
@@ -153,13 +180,17 @@ PyObject *core_loop_on_settle(PyObject *op, PyObject *unused) {
   (void)unused;
   core_loop *self = (core_loop *)op;
   const int most = self->host_ready != NULL ? SETTLE_HOPS : SETTLE_HOPS_BLIND;
-  const bool is_quiet = self->host_ready != NULL && ready_count(self) == 0;
+  const bool is_quiet = self->host_ready != NULL && host_work(self) == 0;
   if (++self->hops < most && !is_quiet) {
     if (call_soon(self) < 0) return NULL;
     Py_RETURN_NONE;
   }
   self->is_settling = false;
-  return host_turn(self);
+  if (self->host_uv_timeout == NULL) return host_turns(self);
+  /* While it calls back libuv always has something to do, so it could not be
+   * told what handlers add. */
+  core_loop_wake(self);
+  Py_RETURN_NONE;
 }
 
 /* -- Running --------------------------------------------------------------- */

@@ -80,7 +80,7 @@ static void recycle(core_loop *loop, PyObject *op) {
   }
   Py_CLEAR(event->data);
   Py_CLEAR(event->origin);
-  Py_CLEAR(event->base.target);
+  Py_XSETREF(event->base.target, Py_NewRef(Py_None));
   loop->spare = event;
 }
 

@@ -95,19 +95,30 @@ static listener *listener_at(const core_target *target, Py_ssize_t index) {
   return (listener *)PyList_GET_ITEM(target->listeners, index);
 }
 
+/* Brings up to date what is known of the list. */
 static void update_heard(core_target *target) {
   const unsigned before = target->heard;
   target->heard = 0;
-  for (Py_ssize_t i = 0; i < listener_count(target); i++)
-    target->heard |= listener_at(target, i)->kind;
+  target->on_message = NULL;
+  for (Py_ssize_t i = 0; i < listener_count(target); i++) {
+    const listener *entry = listener_at(target, i);
+    if (entry->kind == CORE_MESSAGE) {
+      const bool is_first = (target->heard & CORE_MESSAGE) == 0;
+      const bool is_plain =
+          is_first && !entry->is_once && PyCallable_Check(entry->callback);
+      target->on_message = is_plain ? entry->callback : NULL;
+    }
+    target->heard |= entry->kind;
+  }
   if (target->on_heard != NULL && target->heard != before) {
     target->on_heard(target);
   }
 }
 
-/* Adds a listener at the end. */
-static listener *append(core_state *state, core_target *target, core_kind kind,
-                        PyObject *type, PyObject *callback) {
+/* Adds a listener at the end. What `flags` has is taken over. */
+static listener *append(core_state *state, core_target *target,
+                        const listener *flags, PyObject *type,
+                        PyObject *callback) {
   if (target->listeners == NULL) {
     target->listeners = PyList_New(0);
     if (target->listeners == NULL) return NULL;
@@ -116,9 +127,11 @@ static listener *append(core_state *state, core_target *target, core_kind kind,
   if (entry == NULL) return NULL;
   entry->type = Py_NewRef(type);
   entry->callback = Py_NewRef(callback);
-  entry->kind = kind;
-  entry->is_handler = entry->is_once = false;
-  entry->is_capture = entry->is_removed = false;
+  entry->kind = flags->kind;
+  entry->is_handler = flags->is_handler;
+  entry->is_once = flags->is_once;
+  entry->is_capture = flags->is_capture;
+  entry->is_removed = false;
   PyObject_GC_Track(entry);
   const int result = PyList_Append(target->listeners, (PyObject *)entry);
   Py_DECREF(entry); /* The list has it now. */
@@ -364,21 +377,32 @@ static int invoke_all(core_state *state, core_target *target, core_kind kind,
   return result;
 }
 
+static int invoke_listeners(core_state *state, core_target *target,
+                            core_kind kind, core_event *event, PyObject *host) {
+  bool has_any;
+  listener *only = find_only(target, kind, event, &has_any);
+  if (only == NULL) {
+    return has_any ? invoke_all(state, target, kind, event, host) : 0;
+  }
+  Py_INCREF(only);
+  const int result = invoke(state, target, only, (PyObject *)event, host);
+  Py_DECREF(only);
+  return result;
+}
+
 int core_target_dispatch(core_state *state, core_target *target, core_kind kind,
                          PyObject *op, PyObject *host) {
   core_event *event = (core_event *)op;
   Py_XSETREF(event->target, Py_NewRef((PyObject *)target));
   event->current_target = Py_NewRef((PyObject *)target);
   event->is_dispatched = 1;
-  int result = 0;
-  bool has_any;
-  listener *only = find_only(target, kind, event, &has_any);
-  if (only != NULL) {
-    Py_INCREF(only);
-    result = invoke(state, target, only, op, host);
-    Py_DECREF(only);
-  } else if (has_any) {
-    result = invoke_all(state, target, kind, event, host);
+  int result;
+  if (kind == CORE_MESSAGE && target->on_message != NULL) {
+    PyObject *callback = Py_NewRef(target->on_message);
+    result = core_host_call(state, host, callback, op);
+    Py_DECREF(callback);
+  } else {
+    result = invoke_listeners(state, target, kind, event, host);
   }
   event->is_dispatched = event->is_stopped = 0;
   Py_CLEAR(event->current_target);
@@ -403,10 +427,11 @@ static PyObject *target_add(PyObject *op, PyObject *args, PyObject *kwargs) {
     return NULL;
   }
   if (entry != NULL) Py_RETURN_NONE;
-  entry = append(state, self, kind_of(state, a.type), a.type, a.callback);
+  const listener flags = {.kind = kind_of(state, a.type),
+                          .is_once = a.options.is_once,
+                          .is_capture = a.options.is_capture};
+  entry = append(state, self, &flags, a.type, a.callback);
   if (entry == NULL) return NULL;
-  entry->is_once = a.options.is_once;
-  entry->is_capture = a.options.is_capture;
   if (a.options.signal != NULL &&
       follow_signal(state, self, entry, a.options.signal) < 0) {
     return NULL;
@@ -482,13 +507,15 @@ int core_target_set_handler(PyObject *op, PyObject *value, void *closure) {
   listener *entry = find_handler(self, kind);
   if (value == Py_None) return entry != NULL ? take_out(self, entry) : 0;
   if (entry != NULL) {
-    Py_XSETREF(entry->callback, Py_NewRef(value));
+    PyObject *old = entry->callback;
+    entry->callback = Py_NewRef(value);
+    update_heard(self);
+    Py_DECREF(old);
     return 0;
   }
-  entry = append(state, self, kind, name_of_kind(state, kind), value);
-  if (entry == NULL) return -1;
-  entry->is_handler = true;
-  return 0;
+  const listener flags = {.kind = kind, .is_handler = true};
+  entry = append(state, self, &flags, name_of_kind(state, kind), value);
+  return entry != NULL ? 0 : -1;
 }
 
 /* -- The type -------------------------------------------------------------- */
@@ -500,8 +527,9 @@ int core_target_traverse(core_target *target, visitproc visit, void *arg) {
 }
 
 void core_target_clear(core_target *target) {
-  Py_CLEAR(target->listeners);
   target->heard = 0;
+  target->on_message = NULL;
+  Py_CLEAR(target->listeners);
 }
 
 static int target_traverse(PyObject *self, visitproc visit, void *arg) {

@@ -27,6 +27,9 @@ struct core_target {
   /* Called when `heard` has changed; NULL for a plain EventTarget. */
   void (*on_heard)(core_target *target);
   unsigned heard; /* Kinds that somebody listens to. */
+  /* What to call with a message if exactly one function listens to messages,
+   * and more than once; otherwise NULL. Borrowed from its listener. */
+  PyObject *on_message;
 };
 
 /* For subclasses. */

@@ -1,6 +1,7 @@
 """What the C module leaves to Python about the asyncio loop that drives it."""
 
 import contextlib
+import sys
 
 from ._core import Loop
 
@@ -11,12 +12,24 @@ def attach(host):
     The two refer to each other, so that they live and are collected together.
     """
     loop = Loop()
-    loop._attach(host)
+    loop._attach(host, *_libuv_of(host))
     host._libws_loop = loop
     host._libws_watch = watch = _close_with(loop)
     with contextlib.suppress(StopIteration):
         watch.asend(None).send(None)
     return loop
+
+
+def _libuv_of(host):
+    """Where the libuv of a loop of uvloop is, and the uv_loop_t in it.
+
+    So that we can ask whether callbacks wait, as asyncio's own loops show.
+    """
+    module = sys.modules.get("uvloop.loop")
+    if module is None or not isinstance(host, module.Loop):
+        return ()
+    capsule = getattr(module, "libuv_get_loop_t_ptr", None)
+    return () if capsule is None else (module.__file__, capsule(host))
 
 
 async def _close_with(loop):
