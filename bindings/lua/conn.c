@@ -19,10 +19,13 @@
 #define TYPE_UPVALUE   lua_upvalueindex(1)
 #define SHARED_UPVALUE lua_upvalueindex(2)
 
+/* A message of 64 KiB with its head, or what a host reads at a time. */
+#define SHARED_SIZE (65 * 1024)
+
 /* A userdata without finalizer, so it is there as long as a connection is. */
 typedef struct shared_input {
   bool is_taken;
-  uint8_t bytes[64 * 1024];
+  uint8_t bytes[SHARED_SIZE];
 } shared_input;
 
 typedef struct conn_box {
