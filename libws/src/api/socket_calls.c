@@ -150,10 +150,15 @@ void ws_socket_terminate(ws_socket *socket) {
 
 /* -- Flow ------------------------------------------------------------------ */
 
+/* Before there is a connection nothing can be paused. After the transport is
+ * lost a pause may wait for a drain that can no longer come. */
+static bool can_pause(const ws_socket *socket) {
+  return ws_socket_ready_state(socket) != WS_STATE_CONNECTING &&
+         !socket->is_write_broken && !socket->is_failed;
+}
+
 static void set_paused(ws_socket *socket, bool is_paused) {
-  /* No pause can begin once the transport is lost: it may wait for
-   * a drain that can no longer come. */
-  if (socket->is_write_broken || socket->is_failed) is_paused = false;
+  is_paused = is_paused && can_pause(socket);
   socket->is_paused = is_paused;
   ws__socket_enter(socket);
   ws_conn_set_paused(&socket->conn, is_paused);
