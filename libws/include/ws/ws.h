@@ -53,7 +53,7 @@ typedef struct ws_timer ws_timer;
 typedef void (*ws_task_fn)(void *arg);
 
 /* One event. What its pointers point to is borrowed until the next pull on the
- * loop. */
+ * loop. Members that are for certain types hold nothing for others. */
 typedef struct ws_event {
   /* REQUEST, OPEN, MESSAGE, PING, PONG, DRAIN, ERROR, CLOSE: of a socket, as in
    * ws/conn.h. RECONNECT, SERVER_ERROR, SERVER_CLOSE, TIMER, TASK: below. */
@@ -135,6 +135,12 @@ typedef struct ws_loop_options {
    * through. 4 KiB to 16 MiB. Default to 256 KiB and 64 KiB. */
   uint32_t receive_buffer;
   uint32_t send_buffer;
+  /* A descriptor that gets a line for each request, response and frame that the
+   * loop's sockets send and receive, and for each failure and end; or -1, then
+   * the environment variable LIBWS_TRACE decides: "1" for the standard error,
+   * or the path of a file. Borrowed. Lines show the beginning of payloads, but
+   * no credentials of headers. Lines that cannot be written are lost. */
+  int trace_fd;
 } ws_loop_options;
 
 /* Sets every field to its default. Never fails. Since 0.1. */
@@ -142,7 +148,8 @@ WS_API void ws_loop_options_init(ws_loop_options *options);
 
 /* Makes a loop; `options` may be NULL. Returns 0; WS_ERR_INVALID_ARGUMENT for a
  * back end this system does not have or a size out of its range;
- * WS_ERR_NO_MEMORY; WS_ERR_SYSTEM. Any thread. Since 0.1. */
+ * WS_ERR_NO_MEMORY; WS_ERR_SYSTEM, also for a LIBWS_TRACE that cannot be
+ * written. Any thread. Since 0.1. */
 WS_API int ws_loop_new(const ws_loop_options *options, ws_loop **out_loop,
                        ws_error *out_error);
 
@@ -356,7 +363,8 @@ WS_API void ws_socket_terminate(ws_socket *socket);
 
 /* Stop and go on with reading, so that a peer that is too fast has to wait.
  * While paused no events come that input causes. A transport that takes no more
- * output ends the pause, and the connection. Since 0.1. */
+ * output ends the pause, and the connection. In CONNECTING and CLOSED nothing can
+ * be paused. Since 0.1. */
 WS_API void ws_socket_pause(ws_socket *socket);
 WS_API void ws_socket_resume(ws_socket *socket);
 

@@ -60,8 +60,10 @@ int ws_loop_dispatch(ws_loop *loop, int timeout_ms) {
   return 0;
 }
 
+/* Asked after each event, and hardly ever so: a plain load answers first. */
 static bool is_stopped(ws_loop *loop) {
-  return atomic_exchange(&loop->is_stopped, false);
+  return atomic_load_explicit(&loop->is_stopped, memory_order_relaxed) &&
+         atomic_exchange(&loop->is_stopped, false);
 }
 
 int ws_loop_run(ws_loop *loop) {

@@ -148,8 +148,10 @@ static bool next(ws__source *source, ws_event *out_event) {
                  ws__addr_format(&listener->addr, where),
                  ws__errno_text(listener->error, text));
   ws__loop_note_failure(loop, source, WS_ERR_SYSTEM, detail);
-  out_event->type = WS_EVENT_SERVER_ERROR;
-  out_event->server = listener->worker->endpoint.server;
+  *out_event = (ws_event){
+      .type = WS_EVENT_SERVER_ERROR,
+      .server = listener->worker->endpoint.server,
+  };
   out_event->u.error = (ws_cause){
       .err = WS_ERR_SYSTEM,
       .side = WS_SIDE_LOCAL,

@@ -679,8 +679,7 @@ static bool next(ws__source *source, ws_event *out_event) {
   ws_server *server = WS__CONTAINER_OF(source, ws_server, source);
   if (!server->is_told) {
     server->is_told = true;
-    out_event->type = WS_EVENT_SERVER_CLOSE;
-    out_event->server = server;
+    *out_event = (ws_event){.type = WS_EVENT_SERVER_CLOSE, .server = server};
     return true;
   }
   server->loop->holders--;

@@ -400,11 +400,28 @@ static void explain(ws_socket *socket, ws_cause *cause) {
 /* Gives the event its place in the world of sockets. */
 static void describe(ws_socket *socket, const ws_conn_event *event,
                      ws_event *out_event) {
-  out_event->type = event->type;
+  *out_event = (ws_event){
+      .type = event->type,
+      .socket = socket,
+      .server = socket->endpoint->server,
+      .u = event->u,
+  };
+  if (event->type == WS_EVENT_ERROR) explain(socket, &out_event->u.error);
+}
+
+/* The same for a message, which comes by the million: it gets only what it has,
+ * and that by member, for a wide load of what was just stored in parts would
+ * wait for all of it. */
+static void describe_message(ws_socket *socket, const ws_conn_event *event,
+                             ws_event *out_event) {
+  out_event->type = WS_EVENT_MESSAGE;
   out_event->socket = socket;
   out_event->server = socket->endpoint->server;
-  out_event->u = event->u;
-  if (event->type == WS_EVENT_ERROR) explain(socket, &out_event->u.error);
+  out_event->u.message.data = event->u.message.data;
+  out_event->u.message.len = event->u.message.len;
+  out_event->u.message.type = event->u.message.type;
+  out_event->u.message.is_first = event->u.message.is_first;
+  out_event->u.message.is_last = event->u.message.is_last;
 }
 
 /* Takes the next event of the connection, if it is to be handed out. */
@@ -414,17 +431,17 @@ static bool pull(ws_socket *socket, ws_event *out_event) {
   while (loop->pulled < EVENTS_PER_TURN && !socket->is_ended &&
          ws_conn_next_event(&socket->conn, &event)) {
     loop->pulled++;
+    if (event.type == WS_EVENT_MESSAGE) {
+      describe_message(socket, &event, out_event);
+      return true;
+    }
     describe(socket, &event, out_event);
     if (event.type == WS_EVENT_CLOSE) {
       socket->is_ended = true;
       detach(socket);
       socket->stage = WS__STAGE_GONE;
     }
-    /* Messages are for the application alone. */
-    if (event.type == WS_EVENT_MESSAGE ||
-        socket->endpoint->ops->filter(socket, out_event)) {
-      return true;
-    }
+    if (socket->endpoint->ops->filter(socket, out_event)) return true;
   }
   return false;
 }

@@ -27,10 +27,12 @@ static bool next(ws__source *source, ws_event *out_event) {
   ws_timer *timer = (ws_timer *)source;
   if (!timer->is_due) return false;
   timer->is_due = false;
-  out_event->type = WS_EVENT_TIMER;
-  out_event->timer = timer;
-  out_event->task = timer->task;
-  out_event->task_arg = timer->arg;
+  *out_event = (ws_event){
+      .type = WS_EVENT_TIMER,
+      .timer = timer,
+      .task = timer->task,
+      .task_arg = timer->arg,
+  };
   return true;
 }
 

@@ -19,7 +19,7 @@ struct ws__letter {
   ws__letter *next;
   /* Called by the loop's thread, and owns the letter from then on. `loop` is
    * NULL when the inbox was closed before: then there is only to clean up.
-   * Returns whether `*out_event` has been filled in. */
+   * Returns whether `*out_event` has been filled in, all of it. */
   bool (*open)(ws__letter *letter, ws_loop *loop, ws_event *out_event);
 };
 

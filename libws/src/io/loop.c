@@ -24,11 +24,19 @@
 /* -- Making ---------------------------------------------------------------- */
 
 void ws_loop_options_init(ws_loop_options *options) {
-  *options = (ws_loop_options){.size = sizeof(*options)};
+  *options = (ws_loop_options){.size = sizeof(*options), .trace_fd = -1};
 }
 
 bool ws__loop_is_foreign(const ws_loop *loop) {
   return loop->forks != ws__fork_count();
+}
+
+static int open_trace(ws_loop *loop, int fd, ws_error *out_error) {
+  char detail[WS__DETAIL_SIZE];
+  const int error = ws__trace_open(&loop->trace, fd, detail);
+  return error == 0
+             ? 0
+             : ws__report_system(out_error, WS_ERR_SYSTEM, error, detail);
 }
 
 static int system_failure(ws_error *out_error, int err) {
@@ -71,6 +79,7 @@ static void wake_poller(void *ctx) {
 
 static void free_loop(ws_loop *loop) {
   const ws_allocator allocator = loop->allocator;
+  ws__trace_close(&loop->trace);
   ws__inbox_release(loop->inbox);
   ws__poller_destroy(loop->poller);
   ws__heap_free(&loop->deadlines, &allocator);
@@ -100,7 +109,7 @@ int ws_loop_new(const ws_loop_options *options, ws_loop **out_loop,
   ws_loop_options_init(&defaults);
   if (options == NULL) options = &defaults;
 
-  ws_loop made = {.now = ws__clock_ms()};
+  ws_loop made = {.now = ws__clock_ms(), .trace.fd = -1};
   const char *fault = take_options(&made, options);
   if (fault != NULL)
     return ws__report(out_error, WS_ERR_INVALID_ARGUMENT, fault);
@@ -110,14 +119,17 @@ int ws_loop_new(const ws_loop_options *options, ws_loop **out_loop,
   atomic_init(&loop->is_stopped, false);
   atomic_init(&loop->has_lookups, false);
 
-  const int err = build(loop, options->backend);
+  int err = build(loop, options->backend);
+  if (err == WS_ERR_INVALID_ARGUMENT) {
+    ws__report(out_error, err, "backend: unknown on this system");
+  } else if (err != 0) {
+    err = system_failure(out_error, err);
+  } else {
+    err = open_trace(loop, options->trace_fd, out_error);
+  }
   if (err != 0) {
-    const int result =
-        err == WS_ERR_INVALID_ARGUMENT
-            ? ws__report(out_error, err, "backend: unknown on this system")
-            : system_failure(out_error, err);
     free_loop(loop);
-    return result;
+    return err;
   }
   loop->forks = ws__fork_count();
   *out_loop = loop;
@@ -376,7 +388,6 @@ static void end_turn(ws_loop *loop) {
 
 bool ws_loop_next(ws_loop *loop, ws_event *out_event) {
   if (!loop->is_turning) return false;
-  *out_event = (ws_event){.type = 0};
   if (pull(loop, out_event)) {
     loop->stats.events++;
     return true;

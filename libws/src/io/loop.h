@@ -19,6 +19,7 @@
 #include "io/inbox.h"
 #include "io/poller.h"
 #include "io/resolver.h"
+#include "io/trace.h"
 #include "ws/ws.h"
 
 #include <stdatomic.h>
@@ -34,8 +35,8 @@ typedef struct ws__source ws__source;
 typedef struct ws__source_ops {
   /* Begins a turn. */
   void (*begin)(ws__source *source, unsigned ready);
-  /* Hands out the next event of the turn, or ends the turn and returns false.
-   * May then have freed the source. */
+  /* Hands out the next event of the turn, all of its members, or ends the turn
+   * and returns false. May then have freed the source. */
   bool (*next)(ws__source *source, ws_event *out_event);
   /* The loop ends: leaves it, and frees what nobody else holds. */
   void (*drop)(ws__source *source);
@@ -88,6 +89,7 @@ struct ws_loop {
   char failure[WS__DETAIL_SIZE];
   char told[WS__DETAIL_SIZE];
 
+  ws__trace trace;
   bool is_shared;   /* Another loop watches the descriptor. */
   uint32_t holders; /* What keeps ws_loop_run() going. */
   ws_tls_context *default_tls;
