@@ -54,6 +54,7 @@ struct core_loop {
   /* An event to use again, which spares the collector much work. */
   core_message_event *spare;
 
+  unsigned turn;       /* Counts them. */
   uint8_t hops;        /* Turns of the host waited for, while settling. */
   bool is_settling;    /* The next event waits for tasks of the last one. */
   bool is_waiting;     /* A thread waits in it without the GIL. */

@@ -117,6 +117,7 @@ static int dispatch(core_loop *self, size_t *count) {
   }
   Py_INCREF(self);
   self->is_dispatching = true;
+  self->turn++;
   core_loop_run_errands(self);
   int result = core_loop_run_posted(self);
   if (result == 0) result = pull(self, count);

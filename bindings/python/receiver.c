@@ -219,7 +219,81 @@ static PyType_Spec receiver_spec = {
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = receiver_slots};
 
+/* -- Iteration ------------------------------------------------------------- */
+
+typedef struct iterator {
+  PyObject_HEAD
+  core_socket *socket;
+  PyObject *other;
+  PyObject *receiver; /* Is used again when nobody else has it any more. */
+} iterator;
+
+PyObject *core_iterator_new(core_socket *socket, PyObject *other) {
+  iterator *self =
+      PyObject_GC_New(iterator, socket->loop->state->iterator_type);
+  if (self == NULL) return NULL;
+  self->socket = (core_socket *)Py_NewRef((PyObject *)socket);
+  self->other = Py_NewRef(other);
+  self->receiver = NULL;
+  PyObject_GC_Track(self);
+  return (PyObject *)self;
+}
+
+static PyObject *iterator_next(PyObject *op) {
+  iterator *self = (iterator *)op;
+  core_socket *socket = self->socket;
+  if (socket->is_streaming) {
+    return PyObject_CallMethodNoArgs(self->other,
+                                     socket->loop->state->__anext___name);
+  }
+  if (self->receiver != NULL && Py_REFCNT(self->receiver) == 1 &&
+      ((receiver *)self->receiver)->waiting == NULL) {
+    return Py_NewRef(self->receiver);
+  }
+  PyObject *fresh = core_receiver_new(socket, true);
+  Py_XSETREF(self->receiver, Py_XNewRef(fresh));
+  return fresh;
+}
+
+static int iterator_traverse(PyObject *op, visitproc visit, void *arg) {
+  iterator *self = (iterator *)op;
+  Py_VISIT(Py_TYPE(op));
+  Py_VISIT(self->socket);
+  Py_VISIT(self->other);
+  Py_VISIT(self->receiver);
+  return 0;
+}
+
+/* Cycles go through `other`; the socket stays valid until the end. */
+static int iterator_clear(PyObject *op) {
+  Py_CLEAR(((iterator *)op)->other);
+  Py_CLEAR(((iterator *)op)->receiver);
+  return 0;
+}
+
+static void iterator_dealloc(PyObject *op) {
+  PyObject_GC_UnTrack(op);
+  (void)iterator_clear(op);
+  Py_DECREF(((iterator *)op)->socket);
+  core_free(op);
+}
+
+static PyType_Slot iterator_slots[] = {
+    {Py_tp_doc, "Iterates over messages."}, {Py_tp_new, core_refuse_new},
+    {Py_tp_dealloc, iterator_dealloc},      {Py_tp_traverse, iterator_traverse},
+    {Py_tp_clear, iterator_clear},          {Py_am_aiter, PyObject_SelfIter},
+    {Py_am_anext, iterator_next},           {0, NULL}};
+
+static PyType_Spec iterator_spec = {
+    .name = "libws._core._Iterator",
+    .basicsize = sizeof(iterator),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = iterator_slots};
+
 int core_add_receivers(PyObject *module) {
-  return core_add_type(module, &receiver_spec, NULL,
-                       &core_state_of_module(module)->receiver_type);
+  core_state *state = core_state_of_module(module);
+  if (core_add_type(module, &receiver_spec, NULL, &state->receiver_type) < 0) {
+    return -1;
+  }
+  return core_add_type(module, &iterator_spec, NULL, &state->iterator_type);
 }

@@ -8,6 +8,10 @@
 
 PyObject *core_receiver_new(core_socket *socket, bool is_iteration);
 
+/* An asynchronous iterator over the items. `other` is whose __anext__() is
+ * called instead while messages come in pieces. */
+PyObject *core_iterator_new(core_socket *socket, PyObject *other);
+
 /* Wakes who waits, if somebody does. */
 int core_receiver_wake(core_state *state, PyObject *waiter);
 

@@ -28,9 +28,10 @@ typedef struct core_socket {
   PyObject *drain_waiter;
   ws_sender *sender; /* For calls while another thread waits in the loop. */
   uint64_t high_water;
-  bool as_bytearray; /* binaryType is "arraybuffer". */
-  bool has_ended;    /* The close event has come. */
-  bool is_tracked;   /* The server keeps it alive. */
+  unsigned filled_in; /* The turn of the loop that has filled the queue. */
+  bool as_bytearray;  /* binaryType is "arraybuffer". */
+  bool has_ended;     /* The close event has come. */
+  bool is_tracked;    /* The server keeps it alive. */
   bool is_streaming;
   bool has_paused; /* Because the queue was full. */
 } core_socket;

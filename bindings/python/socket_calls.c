@@ -378,6 +378,12 @@ static PyObject *socket_anext(PyObject *op, PyObject *unused) {
   return receive((core_socket *)op, true);
 }
 
+static PyObject *socket_iterate(PyObject *op, PyObject *other) {
+  core_socket *self = (core_socket *)op;
+  if (check(self) < 0) return NULL;
+  return core_iterator_new(self, other);
+}
+
 PyObject *core_socket_closed_error(core_socket *self) {
   core_state *state = core_socket_state(self);
   if (self->close_info != NULL) {
@@ -481,6 +487,10 @@ PyMethodDef core_socket_methods[] = {
      "_recv()\n--\n\nReturn an awaitable for the next item."},
     {"_anext", socket_anext, METH_NOARGS,
      "_anext()\n--\n\nThe same, for asynchronous iteration."},
+    {"_iterate", socket_iterate, METH_O,
+     "_iterate(other, /)\n--\n\n"
+     "Return an asynchronous iterator over the items; while messages come in\n"
+     "pieces, it is `other` that is asked for them."},
     {"_closed_error", socket_closed_error, METH_NOARGS,
      "_closed_error()\n--\n\nReturn the ConnectionClosed for what has ended."},
     {0}};

@@ -6,6 +6,9 @@
 #include "request.h"
 #include "socket.h"
 
+/* Bytes in a full queue above which it takes no more in. */
+#define SPILL_BYTES ((size_t)128 * 1024)
+
 static PyObject *host_of(const core_socket *self) {
   return self->loop->host;
 }
@@ -121,16 +124,27 @@ static PyObject *queue_item(const core_socket *self, const ws_event *event) {
                               event->u.message.len, self->as_bytearray);
 }
 
+/* Stops reading when the queue is full, but lets small messages of the same
+ * turn in first: whoever takes them out comes after the turn, and has often
+ * made room before there is anything to be stopped. */
+static void pause_if_full(core_socket *self, bool was_full) {
+  if (!core_queue_is_full(self->queue) || self->has_paused) return;
+  if (!was_full) self->filled_in = self->loop->turn;
+  if (self->filled_in == self->loop->turn && self->queue->bytes < SPILL_BYTES) {
+    return;
+  }
+  self->has_paused = true;
+  ws_socket_pause(self->handle);
+}
+
 static int enqueue(core_socket *self, const ws_event *event) {
+  const bool was_full = core_queue_is_full(self->queue);
   PyObject *item = queue_item(self, event);
   if (item == NULL ||
       core_queue_push(self->queue, item, event->u.message.len) < 0) {
     return lose_message(self);
   }
-  if (core_queue_is_full(self->queue) && !self->has_paused) {
-    self->has_paused = true;
-    ws_socket_pause(self->handle);
-  }
+  pause_if_full(self, was_full);
   return wake(self, &self->waiter);
 }
 

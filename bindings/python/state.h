@@ -36,6 +36,7 @@
   X(socket)           \
   X(constant)         \
   X(receiver)         \
+  X(iterator)         \
   X(server)           \
   X(connection)
 
@@ -62,6 +63,7 @@
 
 /* Interned strings, used as names and values that are made again and again. */
 #define CORE_NAMES(X)       \
+  X(__anext__)              \
   X(_dispatch)              \
   X(_get_running_loop)      \
   X(_libws_loop)            \

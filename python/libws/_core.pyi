@@ -8,7 +8,7 @@ left out has the default of the C library.
 """
 
 import socket
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final, Literal, NoReturn, Protocol, TypedDict, overload
 
 from typing_extensions import Buffer, Self, Unpack
@@ -202,7 +202,7 @@ class ConnectionTimeout(WebSocketError, TimeoutError): ...
 # `code` is the close code (int). The WebSocketError, if there was one, is the
 # __cause__.
 class ConnectionClosed(WebSocketError):
-    code: int
+    code: int  # pyright: ignore[reportIncompatibleVariableOverride]
     reason: str
     wasClean: bool
 
@@ -512,6 +512,8 @@ class WebSocket(EventTarget):
     # ConnectionClosedOK. Cancelling loses nothing.
     def _recv(self) -> Coroutine[Any, Any, Any]: ...
     def _anext(self) -> Coroutine[Any, Any, Any]: ...
+    # Iterates by _anext(), but by other.__anext__() while streaming.
+    def _iterate(self, other: AsyncIterator[Any], /) -> AsyncIterator[Any]: ...
     # Called once, without arguments, by the dispatcher: `_waiter` when the queue
     # is not empty any more or the socket has ended; `_drain_waiter` when the send
     # queue has room again or the socket has ended. Keep the socket alive.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import collections
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from ._core import (
@@ -217,6 +217,9 @@ class EngineSocket:
         self._resume_if_room()
         return item
 
+    def _iterate(self, other: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        return other
+
     def _pop_all(self) -> list[Any]:
         items = list(self._queue)
         self._queue.clear()
@@ -248,7 +251,7 @@ class EngineSocket:
         self._engine.send(data, compress=compress, fin=fin, binary=binary)
         self._process()
 
-    def closeWith(self, code: int | None = None, reason: str | None = None) -> None:  # noqa: N802
+    def closeWith(self, code: int | None = None, reason: str | None = None) -> None:
         """As WebSocket.closeWith()."""
         self._engine.closeWith(code, reason)
         self._process()
@@ -271,12 +274,12 @@ class EngineSocket:
     # -- What is known ------------------------------------------------------
 
     @property
-    def readyState(self) -> int:  # noqa: N802
+    def readyState(self) -> int:
         """As WebSocket.readyState."""
         return self._engine.readyState
 
     @property
-    def bufferedAmount(self) -> int:  # noqa: N802
+    def bufferedAmount(self) -> int:
         """As WebSocket.bufferedAmount."""
         return self._engine.bufferedAmount
 
@@ -304,7 +307,7 @@ class EngineSocket:
         """As WebSocket.stats()."""
         return self._engine.stats()
 
-    def tlsInfo(self) -> TLSInfo | None:  # noqa: N802
+    def tlsInfo(self) -> TLSInfo | None:
         """As WebSocket.tlsInfo()."""
         tls = self._ssl_object()
         cipher = tls.cipher() if tls is not None else None

@@ -238,7 +238,7 @@ async def test_recv_many_takes_all_there_is():
         with pytest.raises(libws.ConnectionClosedOK):
             while True:
                 messages = await ws.recv_many()
-                assert 1 <= len(messages) <= 16  # Reading pauses there.
+                assert messages
                 got += messages
         assert got == [str(i) for i in range(40)]
 

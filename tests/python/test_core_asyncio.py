@@ -7,7 +7,7 @@ import threading
 import weakref
 
 import pytest
-from core_peers import CLOSE, TEXT, Peer, close_body, echo, frame
+from core_peers import BINARY, CLOSE, TEXT, Peer, close_body, echo, frame
 from core_run import collect
 
 import libws
@@ -409,6 +409,58 @@ def test_the_awaitable_is_a_coroutine_in_all_but_name(run):
         await closed(ws)
 
     with Peer(echo) as peer:
+        run(main(peer.url))
+
+
+def test_small_messages_of_the_turn_that_fills_the_queue_come_in(run):
+    def script(wire):
+        wire.open().write(b"".join(frame(BINARY, b"%d" % i) for i in range(500)))
+        wire.echo_close()
+
+    async def main(url):
+        ws = await opened(url)
+        ws._start_queue(4)
+        full = asyncio.get_running_loop().create_future()
+        ws._waiter = lambda: full.set_result(None)
+        await full
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert 4 <= ws._queued <= 128  # Two turns, of which the second stops it.
+        assert [await ws._recv() for _ in range(500)] == [b"%d" % i for i in range(500)]
+        ws.close()
+        await closed(ws)
+
+    with Peer(script) as peer:
+        run(main(peer.url))
+
+
+def test_iteration_goes_on_where_another_left_it(run):
+    def script(wire):
+        wire.open().write(b"".join(frame(TEXT, b"%d" % i) for i in range(30)))
+        wire.send(CLOSE, close_body(1000))
+        wire.receive()
+
+    async def main(url):
+        ws = await opened(url)
+        ws._start_queue()
+        got = []
+        messages = ws._iterate(ws)
+        assert aiter(messages) is messages
+        kept = messages.__anext__()
+        other = messages.__anext__()
+        assert kept is not other
+        got += [await kept, await other]
+        async for text in messages:
+            got.append(text)
+            if len(got) == 10:
+                break
+        async for text in ws._iterate(ws):
+            got.append(text)
+        assert got == [str(i) for i in range(30)]
+        with pytest.raises(StopAsyncIteration):
+            await messages.__anext__()
+
+    with Peer(script) as peer:
         run(main(peer.url))
 
 

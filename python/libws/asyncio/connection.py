@@ -127,8 +127,8 @@ class Connection(BaseConnection["asyncio.Future[float]"]):
             if message is not None:
                 return decoded(message, decode)
 
-    def __aiter__(self) -> Self:
-        return self
+    def __aiter__(self) -> AsyncIterator[Data]:
+        return self._socket._iterate(self)
 
     def __anext__(self) -> Coroutine[Any, Any, Data]:
         if self._pieces is None:
