@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""Writes those parts of docs/ that stand in the public headers already:
+"""Writes those parts of docs/ that stand in the sources already:
 
-    docs/errors.md        names, numbers and texts of the errors; the column
-                          "What to do" is written by hand and kept
-    docs/reference-c.md   every function, type and option, with its first sentence
+    docs/errors.md             names, numbers and texts of the errors; the column
+                               "What to do" is written by hand and kept
+    docs/reference-c.md        every function, type and option, with its first
+                               sentence
+    docs/reference-python.md   what _core.pyi and the docstrings say
+    docs/reference-lua.md      what the annotations of types.lua say
 
     tools/docs.py [--check]
 
@@ -14,6 +17,11 @@ current, or an error says nothing about what to do.
 import pathlib
 import re
 import sys
+
+sys.dont_write_bytecode = True
+
+import reference_lua  # noqa: E402
+import reference_python  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 INCLUDE = ROOT / "libws/include/ws"
@@ -188,21 +196,27 @@ def make_reference():
 
 # -- The pages ----------------------------------------------------------------------
 
+def make_page(of):
+    return f"# {of.TITLE}\n\n{BEGIN}\n\n{of.make(ROOT)}{END}\n"
+
+
 def main():
     is_check = sys.argv[1:] == ["--check"]
     if sys.argv[1:] and not is_check:
         print(__doc__, file=sys.stderr)
         return 2
     errors = ROOT / "docs/errors.md"
-    old_errors = errors.read_text(encoding="utf-8")
-    new_errors, silent = make_errors(old_errors)
-    reference = ROOT / "docs/reference-c.md"
-    old_reference = reference.read_text(encoding="utf-8") if reference.exists() else ""
-    new_reference = make_reference()
+    new_errors, silent = make_errors(errors.read_text(encoding="utf-8"))
+    made = {
+        errors: new_errors,
+        ROOT / "docs/reference-c.md": make_reference(),
+        ROOT / "docs/reference-python.md": make_page(reference_python),
+        ROOT / "docs/reference-lua.md": make_page(reference_lua),
+    }
 
     failed = False
-    for path, old, new in ((errors, old_errors, new_errors),
-                           (reference, old_reference, new_reference)):
+    for path, new in made.items():
+        old = path.read_text(encoding="utf-8") if path.exists() else ""
         if old == new:
             continue
         if is_check:

@@ -240,7 +240,8 @@ class Response:
 # what they found out in attributes of their own; onconnection gets the same
 # object.
 class Request:
-    __dict__: dict[str, Any]
+    # That of the shells.
+    _connection: Any
     @property
     def method(self) -> str: ...
     # As it came, "/chat?room=1", and the part before the "?".
@@ -623,13 +624,14 @@ class WebSocketServer:
 
 # -- The protocol without I/O ---------------------------------------------------
 
-# One end of one connection, for those who bring their own transport. Events are
-# Event ("open", "drain"), MessageEvent, ControlEvent, ErrorEvent, CloseEvent and,
-# on a server, RequestEvent ("request").
+# "request", of a server's Connection.
 class RequestEvent(Event):
     @property
     def request(self) -> Request: ...
 
+# One end of one connection, for those who bring their own transport. Events are
+# Event ("open", "drain"), MessageEvent, ControlEvent, ErrorEvent, CloseEvent and,
+# on a server, RequestEvent ("request").
 class Connection:
     def __init__(self, role: Literal["client", "server"], /, **options: Unpack[_ConnOptions]) -> None: ...
     # Client: makes the request. Raises SyntaxError for URL and subprotocols.
