@@ -38,7 +38,7 @@ LAYERS = [
     # io/: the operating system. Stands beside proto/, not on it.
     ["io/clock", "io/fork"],
     ["io/rand", "io/net", "io/poller"],
-    ["io/resolver", "io/dial"],
+    ["io/resolver", "io/dial", "io/trace"],
     ["io/tls"],
     ["io/stream", "io/inbox"],
     ["io/loop"],
@@ -46,7 +46,7 @@ LAYERS = [
 
     # api/: the public handles. Joins a connection to a descriptor and a loop.
     ["api/pack", "api/topic", "api/doorkeeper", "api/timer", "api/task",
-     "api/tls_context", "api/sender"],
+     "api/tls_context", "api/sender", "api/tap"],
     ["api/socket"],
     ["api/files", "api/client"],
     ["api/server"],

@@ -172,6 +172,7 @@ static int add_thread(ws_server *server) {
   options.backend = ws__poller_name(server->loop->poller);
   options.receive_buffer = server->loop->receive_size;
   options.send_buffer = server->loop->send_size;
+  options.trace_fd = server->loop->trace.fd;
   ws_loop *loop;
   int err = ws_loop_new(&options, &loop, NULL);
   if (err != 0) return err;

@@ -21,6 +21,12 @@ static const ws__source_ops socket_ops;
 
 static_assert(sizeof(ws_socket) <= 216, "an idle socket is small");
 
+static void free_extra(ws_socket *socket, const ws_allocator *allocator) {
+  if (socket->extra == NULL) return;
+  ws__free(allocator, socket->extra->tap, sizeof(*socket->extra->tap));
+  ws__free(allocator, socket->extra, sizeof(*socket->extra));
+}
+
 int ws__socket_new(ws__endpoint *endpoint, ws_conn_config *config, int fd,
                    ws__tls *tls, ws_socket **out_socket) {
   ws_loop *loop = endpoint->loop;
@@ -42,7 +48,7 @@ int ws__socket_new(ws__endpoint *endpoint, ws_conn_config *config, int fd,
 
 fail_conn:
   ws__conn_deinit(&socket->conn);
-  ws__free(&loop->allocator, socket->extra, sizeof(*socket->extra));
+  free_extra(socket, &loop->allocator);
 fail:
   ws__free(&loop->allocator, socket, sizeof(*socket));
   return WS_ERR_NO_MEMORY;
@@ -60,7 +66,7 @@ void ws_socket_release(ws_socket *socket) {
   const ws_allocator *allocator = ws__config_allocator(config);
   socket->endpoint->ops->forget(socket);
   ws__conn_deinit(&socket->conn);
-  ws__free(allocator, socket->extra, sizeof(*socket->extra));
+  free_extra(socket, allocator);
   ws__free(allocator, socket, sizeof(*socket));
   ws_conn_config_free(config);
 }
@@ -71,7 +77,7 @@ void ws__socket_discard(ws_socket *socket) {
   loop->holders--;
   loop->stats.sockets--;
   ws__conn_deinit(&socket->conn);
-  ws__free(&loop->allocator, socket->extra, sizeof(*socket->extra));
+  free_extra(socket, &loop->allocator);
   ws__free(&loop->allocator, socket, sizeof(*socket));
 }
 
@@ -90,6 +96,7 @@ void ws__socket_attach(ws_socket *socket, int fd, ws__tls *tls) {
   socket->source.node = (ws__poller_node){.fd = fd};
   if (tls != NULL) socket->extra->tls = tls;
   socket->stage = tls != NULL ? WS__STAGE_TLS : WS__STAGE_FLOWING;
+  if (ws__socket_is_traced(socket)) ws__socket_trace_transport(socket);
   ws__loop_schedule(ws__socket_loop(socket), &socket->source);
 }
 
@@ -123,6 +130,7 @@ int ws__socket_restart(ws_socket *socket, ws_conn_config *config) {
   const int err = ws__conn_init(&fresh, config, ws__socket_loop(socket)->now);
   if (err != 0) return err;
   detach(socket);
+  ws__socket_trace_restart(socket);
   (void)ws_conn_reclaim_output(&socket->conn);
   ws_conn_set_streaming(&fresh, socket->conn.is_streaming);
   ws__conn_deinit(&socket->conn);
@@ -221,6 +229,9 @@ static bool receive(ws_socket *socket) {
   socket->read_wants_write = status == WS__STREAM_WANT_WRITE;
   switch (status) {
   case WS__STREAM_OK:
+    if (ws__trace_is_on(&loop->trace)) {
+      ws__socket_trace_input(socket, place, len);
+    }
     (void)ws_conn_feed(&socket->conn, place, len);
     return true;
   case WS__STREAM_WANT_READ:
@@ -244,6 +255,7 @@ void ws__socket_give(ws_socket *socket, const void *data, size_t len) {
   ws_conn *conn = &socket->conn;
   uint8_t *bytes; /* Not written to: keep_input() makes the copy that is. */
   memcpy(&bytes, &data, sizeof(data));
+  if (ws__socket_is_traced(socket)) ws__socket_trace_input(socket, data, len);
   (void)ws_conn_feed(conn, bytes, len);
   (void)ws_conn_keep_input(conn);
 }
@@ -280,6 +292,9 @@ static size_t write_some(ws_socket *socket) {
       socket->source.node.fd, ws__socket_tls(socket), pieces, count, &len);
   loop->stats.writes++;
   loop->stats.bytes_sent += len;
+  if (ws__trace_is_on(&loop->trace) && len > 0) {
+    ws__socket_trace_output(socket, pieces, len);
+  }
   switch (status) {
   case WS__STREAM_OK: break;
   case WS__STREAM_WANT_WRITE: socket->is_write_blocked = true; break;
@@ -321,7 +336,10 @@ static void shake_hands(ws_socket *socket) {
       ws__stream_of_tls(ws__tls_handshake(ws__socket_tls(socket)));
   socket->read_wants_write = status == WS__STREAM_WANT_WRITE;
   switch (status) {
-  case WS__STREAM_OK: socket->stage = WS__STAGE_FLOWING; break;
+  case WS__STREAM_OK:
+    socket->stage = WS__STAGE_FLOWING;
+    if (ws__socket_is_traced(socket)) ws__socket_trace_tls(socket);
+    break;
   case WS__STREAM_WANT_READ:
   case WS__STREAM_WANT_WRITE: break;
   case WS__STREAM_EOF:
@@ -395,6 +413,7 @@ static void explain(ws_socket *socket, ws_cause *cause) {
   if (cause->close_code != 0 || cause->status != 0) {
     socket->should_linger = true;
   }
+  if (ws__socket_is_traced(socket)) ws__socket_trace_error(socket, cause);
 }
 
 /* Gives the event its place in the world of sockets. */
@@ -438,6 +457,9 @@ static bool pull(ws_socket *socket, ws_event *out_event) {
     describe(socket, &event, out_event);
     if (event.type == WS_EVENT_CLOSE) {
       socket->is_ended = true;
+      if (ws__socket_is_traced(socket)) {
+        ws__socket_trace_close(socket, &event.u);
+      }
       detach(socket);
       socket->stage = WS__STAGE_GONE;
     }

@@ -2,11 +2,13 @@
  * a loop. What makes it a client's or a server's is its endpoint.
  *
  *   socket.c        turns: bytes in, events, bytes out, the end
- *   socket_calls.c  what the application does with a socket */
+ *   socket_calls.c  what the application does with a socket
+ *   socket_trace.c  what a trace is told */
 #ifndef WS__SOCKET_H
 #define WS__SOCKET_H
 
 #include "api/sender.h"
+#include "api/tap.h"
 #include "base/detail.h"
 #include "base/hidden.h"
 #include "io/loop.h"
@@ -50,6 +52,7 @@ typedef struct ws__extra {
   ws_sender *sender; /* The ways of other threads to this socket. */
   ws__subscription *subscriptions;
   ws__guest *guest; /* Where its address is counted. */
+  ws__tap *tap;     /* For a trace. */
 } ws__extra;
 
 typedef enum ws__stage {
@@ -140,6 +143,22 @@ ws_socket *ws__socket_iterate(const ws__endpoint *endpoint, size_t *at);
 void ws__socket_enter(ws_socket *socket);
 void ws__socket_leave(ws_socket *socket);
 
+/* -- socket_trace.c -------------------------------------------------------- */
+
+/* Tell the trace of what was read, of the first `len` bytes of pieces that were
+ * written, of a transport that there is now, of TLS that has shaken hands, of
+ * the last events, and that all begins anew. */
+void ws__socket_trace_input(ws_socket *socket, const void *data, size_t len);
+void ws__socket_trace_output(ws_socket *socket, const struct iovec *pieces,
+                             size_t len);
+void ws__socket_trace_transport(ws_socket *socket);
+void ws__socket_trace_tls(ws_socket *socket);
+void ws__socket_trace_error(ws_socket *socket, const ws_cause *cause);
+void ws__socket_trace_close(ws_socket *socket, const ws_event_data *data);
+void ws__socket_trace_restart(const ws_socket *socket);
+
+/* -- Looking inside ------------------------------------------------------- */
+
 static inline ws_loop *ws__socket_loop(const ws_socket *socket) {
   return socket->endpoint->loop;
 }
@@ -150,6 +169,10 @@ static inline ws__tls *ws__socket_tls(const ws_socket *socket) {
 
 static inline ws__client *ws__socket_client(const ws_socket *socket) {
   return socket->extra != NULL ? socket->extra->client : NULL;
+}
+
+static inline bool ws__socket_is_traced(const ws_socket *socket) {
+  return ws__trace_is_on(&ws__socket_loop(socket)->trace);
 }
 
 static inline ws_socket *ws__socket_of_source(ws__source *source) {
