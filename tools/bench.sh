@@ -120,7 +120,7 @@ build_ws() {
 # Goes to a copy of a folder of bench/servers: cargo and npm write beside what they
 # read, and what they write names the registry they used.
 fresh_copy() {
-  mkdir -p "$out/$1" && cp -R "$servers/$1/." "$out/$1" && cd "$out/$1"
+  mkdir -p "$out/$1" && cp -R "$servers/$1/." "$out/$1" && cd "$out/$1" || return
 }
 
 # What each peer is built with, beside a C compiler.

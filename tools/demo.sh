@@ -116,19 +116,18 @@ is_fresh() {
 fresh_copy() {
   local copy=$out/$1-source
   rm -rf "$copy" && mkdir -p "$copy" && cp -R setup.py pyproject.toml MANIFEST.in \
-    libws-scm-1.rockspec README.md LICENSE bindings libws python lua "$copy" && cd "$copy"
+    libws-scm-1.rockspec README.md LICENSE bindings libws python lua "$copy" && cd "$copy" || return
 }
 
 build_c() {
   cmake -S . -B "$out/c" -DWS_TESTS=OFF -DCMAKE_INSTALL_PREFIX="$out/prefix" \
     -DCMAKE_INSTALL_LIBDIR=lib &&
     cmake --build "$out/c" --parallel "$(nproc)" &&
-    cmake --install "$out/c" &&
-    PKG_CONFIG_PATH=$out/prefix/lib/pkgconfig:${PKG_CONFIG_PATH-} &&
-    export PKG_CONFIG_PATH &&
-    # shellcheck disable=SC2046 # several words
-    gcc -O2 examples/demo/guest.c -o "$out/guest" $(pkg-config --cflags --libs libws) \
-      -Wl,-rpath,"$out/prefix/lib"
+    cmake --install "$out/c" || return
+  local -x PKG_CONFIG_PATH=$out/prefix/lib/pkgconfig:${PKG_CONFIG_PATH-}
+  # shellcheck disable=SC2046 # several words
+  gcc -O2 examples/demo/guest.c -o "$out/guest" $(pkg-config --cflags --libs libws) \
+    -Wl,-rpath,"$out/prefix/lib"
 }
 
 build_python() {

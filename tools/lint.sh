@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Reads the C sources without running them. Changes nothing but build/lint.
+# Reads the sources without running them. Changes nothing but build/lint.
 usage() {
   cat <<'END'
 Usage: tools/lint.sh [--quick] [--help]
@@ -8,7 +8,10 @@ Checks that
   - clang-format would leave every C file as it is (only version 14 is asked:
     others differ in details),
   - the sources include one another in one direction only,
-  - clang-tidy finds nothing in libws/src (.clang-tidy; takes a minute or two).
+  - luacheck finds nothing in any Lua (.luacheckrc), and shellcheck no warning in
+    any script,
+  - clang-tidy finds nothing in the C of the library, the command, the examples and
+    the benchmarks (.clang-tidy; takes some minutes).
 
   --quick  leaves out clang-tidy.
 
@@ -40,15 +43,37 @@ check_layout() {
     xargs -0 clang-format --dry-run -Werror
 }
 
+check_scripts() {
+  local status=0
+  luacheck --quiet --no-color lua tests/lua examples bench || status=1
+  find .ci bench examples tests tools \( -name '*.sh' -o -path .ci/run \) -print0 |
+    xargs -0 shellcheck --severity=warning || status=1
+  return $status
+}
+
+# The C files of the build that are to be read, but for tests, whose macros and
+# cases need other rules.
+files_of_build() {
+  python3 - "$1" <<'END'
+import json
+import os
+import sys
+
+with open(f"{sys.argv[1]}/compile_commands.json") as file:
+    paths = {os.path.relpath(entry["file"]) for entry in json.load(file)}
+print(*sorted(p for p in paths if p.startswith(("libws/", "cli/", "examples/", "bench/"))), sep="\n")
+END
+}
+
 # One file at a time: what clang-tidy says must not depend on its neighbours.
 check_code() {
-  CC=clang cmake -S . -B build/lint -DCMAKE_EXPORT_COMPILE_COMMANDS=ON >/dev/null &&
-    sed 's,^,libws/src/,' libws/sources.txt |
-    xargs -n 1 -P "$(nproc)" clang-tidy -p build/lint --quiet
+  CC=clang cmake -S . -B build/lint -DCMAKE_EXPORT_COMPILE_COMMANDS=ON -DWS_BENCH=ON >/dev/null &&
+    files_of_build build/lint | xargs -n 1 -P "$(nproc)" clang-tidy -p build/lint --quiet
 }
 
 status=0
 check_layout || status=1
 python3 tools/check_layers.py || status=1
+check_scripts || status=1
 [ -n "$is_quick" ] || check_code || status=1
 exit $status

@@ -3,37 +3,48 @@
 # that it makes stands under build/test. The last line says how it went.
 usage() {
   cat <<'END'
-Usage: tools/test.sh [--quick] [--help]
+Usage: tools/test.sh [--quick] [--help] [STEP]...
 
 Installs what is missing (Debian and Ubuntu, as root or through sudo, by apt),
 then builds and runs all tests:
-  - layout and layers of the C sources (tools/lint.sh --quick),
+  - layout and layers of the C sources, Lua and shell scripts (tools/lint.sh
+    --quick),
   - gcc, Release: all C tests, and the corpora of the fuzzers,
   - gcc and clang, Debug, address and undefined-behaviour sanitizers: the same
     tests,
+  - clang, thread sanitizer: the C tests labelled `threads`,
   - the installed package, used through pkg-config and CMake,
   - the installed command and library with real peers, plain and with
     sanitizers (tests/peers); what they need from PyPI and npm goes to
     build/peers,
   - the Python package (tests/python), in an environment under build/python,
-  - the Lua rock on 5.1, 5.2, 5.3, 5.4 and LuaJIT (tests/lua), under build/lua.
+  - the Lua rock on 5.1, 5.2, 5.3, 5.4 and LuaJIT (tests/lua), under build/lua,
+  - libws.resty in nginx (tests/lua/resty),
+  - the documentation: its snippets in C, Python and Lua, its links (tests/docs),
+  - the demo, until its guests have answered (tools/demo.sh --once), in build/demo.
 
   --quick  leaves out the C test programs labelled `slow`, which try every value
            of something (slow_tests in tests/CMakeLists.txt), and the peers that
            are large programs: Chromium, node, nginx, tinyproxy, microsocks;
            all else runs.
 
-The last line is "N passed, N failed", where N counts single test cases. The exit
-status is 0 if nothing failed. The output of a failing test is shown; the full
-output of every step is in build/test/*.log.
+  STEP     runs only this step: a name that stands after ==
+           in the output. What it needs of earlier steps has to be there.
+
+Each step says how long it took. The last line is "N passed, N failed", where N
+counts single test cases. The exit status is 0 if nothing failed. The output of a
+failing test is shown; the full output of every step is in build/test/*.log.
 END
 }
 
 set -u -o pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
+ctest=(ctest)
 ctest_options=()
+build_options=()
 peers_options=()
+steps=()
 is_quick=
 while [ $# -gt 0 ]; do
   case $1 in
@@ -43,15 +54,14 @@ while [ $# -gt 0 ]; do
     peers_options+=(--quick)
     ;;
   --help | -h) usage; exit 0 ;;
-  *) usage >&2; exit 2 ;;
+  -*) usage >&2; exit 2 ;;
+  *) steps+=("$1") ;;
   esac
   shift
 done
 
 readonly out=$PWD/build/test
 jobs=$(nproc)
-passed=0
-failed=0
 
 # -- What is needed --------------------------------------------------------------
 
@@ -72,6 +82,10 @@ missing_peers() {
   has_program node || echo nodejs
   has_program npm || echo npm
   has_program tinyproxy || echo tinyproxy
+  # For libws.resty.
+  has_program curl || echo curl
+  [ -e /usr/lib/nginx/modules/ngx_http_lua_module.so ] || echo libnginx-mod-http-lua
+  [ -e /usr/share/lua/5.1/resty/core.lua ] || echo lua-resty-core
 }
 
 # What the bindings are built and tested with.
@@ -108,6 +122,9 @@ missing_packages() {
   command -v clang-format >/dev/null || echo clang-format
   command -v llvm-symbolizer >/dev/null || echo llvm # Names in clang's reports.
   command -v pkg-config >/dev/null || echo pkg-config
+  command -v openssl >/dev/null || echo openssl
+  command -v luacheck >/dev/null || echo lua-check
+  command -v shellcheck >/dev/null || echo shellcheck
   has_library cmocka || echo libcmocka-dev
   has_library zlib || echo zlib1g-dev
   has_library 'libssl >= 3.0' || echo libssl-dev
@@ -152,12 +169,22 @@ install_missing() {
 
 # -- Running ---------------------------------------------------------------------
 
+# What was started ends with this shell.
+end_jobs() {
+  # shellcheck disable=SC2046 # one word for each process
+  kill $(jobs -p) 2>/dev/null
+  wait
+  exit 130
+}
+
 # run NAME SECONDS COMMAND... - runs with a time limit; the output goes to
 # build/test/NAME.log and is shown if it fails.
 run() {
   local name=$1 seconds=$2 status=0
   shift 2
-  timeout -k 10 "$seconds" "$@" >"$out/$name.log" 2>&1 || status=$?
+  # In the background, as a signal is heard only while the shell waits.
+  timeout -k 10 "$seconds" "$@" >"$out/$name.log" 2>&1 &
+  wait $! || status=$?
   [ $status -ne 0 ] || return 0
   # What went well is left out.
   grep -vE '^ok [0-9]+|^ *Start +[0-9]+:|^\[ *[0-9]+%\]' "$out/$name.log" | tail -n 400
@@ -166,20 +193,35 @@ run() {
   return 1
 }
 
-# check NAME SECONDS COMMAND... - the same, counted as one test.
+# count PASSED FAILED - notes so many cases. Steps may run side by side, each in a
+# shell of its own, so this is a file.
+count() { echo "$1 $2" >>"$out/counts"; }
+
+# check NAME SECONDS COMMAND... - the same as run, counted as one test.
 check() {
   if run "$@"; then
-    passed=$((passed + 1))
+    count 1 0
   else
-    failed=$((failed + 1))
+    count 0 1
     return 1
   fi
+}
+
+# count_cases NAME STATUS "PASSED FAILED" - notes what a program says of its cases.
+# If it ended in failure, that is one here, even if it shows none.
+count_cases() {
+  local passed failed
+  read -r passed failed <<<"$3"
+  [ "$2" -eq 0 ] || [ "${failed:-0}" -gt 0 ] || failed=1
+  count "${passed:-0}" "${failed:-0}"
+  echo "${passed:-0} passed, ${failed:-0} failed in $1"
 }
 
 # Reads ctest's LastTest.log and prints "PASSED FAILED". A program that speaks
 # TAP (cmocka) counts by its cases, and as one failure if it failed beside them
 # (died, leaked, took too long); any other program counts as one.
-count_cases() {
+ctest_cases() {
+  [ -f "$1" ] || return
   awk '
     function add() {
       if (!is_test) return
@@ -198,24 +240,44 @@ count_cases() {
 # c_tests NAME SOURCE CMAKE_OPTION... - configures and builds a project in
 # build/test/NAME and runs its tests.
 c_tests() {
-  local name=$1 source=$2 dir=$out/$1 counts status=0
+  local name=$1 source=$2 dir=$out/$1 status=0
   shift 2
-  run "$name-configure" 120 cmake -S "$source" -B "$dir" "$@" &&
-    run "$name-build" 900 cmake --build "$dir" --parallel "$jobs" || {
-    failed=$((failed + 1))
+  if ! run "$name-configure" 120 cmake -S "$source" -B "$dir" "$@" ||
+    ! run "$name-build" 900 cmake --build "$dir" --parallel "$jobs" \
+      ${build_options[@]+"${build_options[@]}"}; then
+    count 0 1
     return
-  }
+  fi
   local log=$dir/Testing/Temporary/LastTest.log
   rm -f "$log"
-  CMOCKA_MESSAGE_OUTPUT=TAP run "$name-ctest" 1800 ctest --test-dir "$dir" \
+  CMOCKA_MESSAGE_OUTPUT=TAP run "$name-ctest" 1800 "${ctest[@]}" --test-dir "$dir" \
     --output-on-failure --no-tests=error --parallel "$jobs" \
     ${ctest_options[@]+"${ctest_options[@]}"} || status=1
-  read -r -a counts <<<"$( [ -f "$log" ] && count_cases "$log" || echo 0 0)"
-  # Whatever ctest calls a failure is one here, even if the log shows none.
-  [ $status -eq 0 ] || [ "${counts[1]}" -gt 0 ] || counts[1]=1
-  passed=$((passed + counts[0]))
-  failed=$((failed + counts[1]))
-  echo "${counts[0]} passed, ${counts[1]} failed in $name"
+  count_cases "$name" $status "$(ctest_cases "$log")"
+}
+
+# Reads the results of pytest and prints "PASSED FAILED".
+pytest_cases() {
+  [ -f "$1" ] || return
+  python3 - "$1" <<'END'
+import sys
+import xml.etree.ElementTree as tree
+suite = tree.parse(sys.argv[1]).getroot().find("testsuite")
+count = {name: int(suite.get(name)) for name in ("tests", "failures", "errors", "skipped")}
+failed = count["failures"] + count["errors"]
+print(count["tests"] - count["skipped"] - failed, failed)
+END
+}
+
+# pytest_tests NAME SECONDS RESULTS COMMAND... - runs what calls pytest, whose
+# results are to stand in the file RESULTS, and shows what was skipped or measured.
+pytest_tests() {
+  local name=$1 seconds=$2 results=$3 status=0
+  shift 3
+  rm -f "$results"
+  run "$name" "$seconds" "$@" -rs || status=1
+  count_cases "$name" $status "$(pytest_cases "$results")"
+  grep -E '^(SKIPPED|measured:)' "$out/$name.log"
 }
 
 # -- The steps -------------------------------------------------------------------
@@ -232,14 +294,24 @@ gcc_release() {
 # sanitizers COMPILER
 sanitizers() {
   # -O1: with no optimisation the tests that try every value take minutes.
-  export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
+  local -x ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
   CC=$1 c_tests "$1-sanitizers" . -DCMAKE_BUILD_TYPE=Debug -DWS_WERROR=ON \
     -DCMAKE_C_FLAGS_DEBUG="-O1 -g" -DWS_SANITIZE=address,undefined
-  unset ASAN_OPTIONS UBSAN_OPTIONS
 }
 
 gcc_sanitizers() { sanitizers gcc; }
 clang_sanitizers() { sanitizers clang; }
+
+# Of the C tests only those that have threads. The sanitizer cannot run where
+# addresses are very random, so they are not, if the system lets us.
+thread_sanitizer() {
+  local ctest=(ctest) ctest_options=(--label-regex '^threads$')
+  local build_options=(--target thread_tests)
+  local without_aslr=(setarch "$(uname -m)" --addr-no-randomize)
+  ! "${without_aslr[@]}" true 2>/dev/null || ctest=("${without_aslr[@]}" ctest)
+  CC=clang c_tests thread-sanitizer . -DCMAKE_BUILD_TYPE=Debug -DWS_WERROR=ON \
+    -DCMAKE_C_FLAGS_DEBUG="-O1 -g" -DWS_SANITIZE=thread
+}
 
 # Installs what gcc_release built and uses it from outside of the tree.
 package() {
@@ -253,33 +325,15 @@ package() {
   c_tests package-cmake tests/package -DCMAKE_PREFIX_PATH="$out/prefix"
 }
 
-# Reads the results of pytest and prints "PASSED FAILED".
-count_pytest_cases() {
-  python3 - "$1" <<'END'
-import sys
-import xml.etree.ElementTree as tree
-suite = tree.parse(sys.argv[1]).getroot().find("testsuite")
-count = {name: int(suite.get(name)) for name in ("tests", "failures", "errors", "skipped")}
-failed = count["failures"] + count["errors"]
-print(count["tests"] - count["skipped"] - failed, failed)
-END
-}
-
 # peer_tests NAME BUILD OPTION... - installs what c_tests built in build/test/BUILD
 # and runs tests/peers with it.
 peer_tests() {
-  local name=$1 build=$2 counts results=build/peers/results.xml status=0
+  local name=$1 build=$2
   shift 2
-  rm -f "$results"
-  run "$name-install" 60 cmake --install "$out/$build" --prefix "$out/prefix-$name" &&
-    run "$name" 900 tests/peers/run.sh --prefix "$out/prefix-$name" "$@" \
-      ${peers_options[@]+"${peers_options[@]}"} || status=1
-  read -r -a counts <<<"$( [ -f "$results" ] && count_pytest_cases "$results" || echo 0 0)"
-  [ $status -eq 0 ] || [ "${counts[1]}" -gt 0 ] || counts[1]=1
-  passed=$((passed + counts[0]))
-  failed=$((failed + counts[1]))
-  echo "${counts[0]} passed, ${counts[1]} failed in $name"
-  grep -E '^(SKIPPED|measured:)' "$out/$name.log"
+  check "$name-install" 60 cmake --install "$out/$build" --prefix "$out/prefix-$name" &&
+    pytest_tests "$name" 900 build/peers/results.xml \
+      tests/peers/run.sh --prefix "$out/prefix-$name" "$@" \
+      ${peers_options[@]+"${peers_options[@]}"}
 }
 
 peers() { CC=gcc peer_tests peers gcc-release; }
@@ -288,28 +342,70 @@ peers_sanitizers() {
   CC=gcc peer_tests peers-sanitizers gcc-sanitizers --sanitize address,undefined
 }
 
-# Counts by the results of pytest.
 python_binding() {
-  local counts results=build/python/results.xml status=0
-  rm -f "$results"
-  run python 900 tests/python/run.sh ${peers_options[@]+"${peers_options[@]}"} || status=1
-  read -r -a counts <<<"$( [ -f "$results" ] && count_pytest_cases "$results" || echo 0 0)"
-  [ $status -eq 0 ] || [ "${counts[1]}" -gt 0 ] || counts[1]=1
-  passed=$((passed + counts[0]))
-  failed=$((failed + counts[1]))
-  echo "${counts[0]} passed, ${counts[1]} failed in python"
+  pytest_tests python 900 build/python/results.xml \
+    tests/python/run.sh ${peers_options[@]+"${peers_options[@]}"}
 }
 
 # Counts by the lines of TAP, of all five Luas.
 lua_binding() {
-  local ok not_ok status=0
+  local status=0
   run lua 1200 tests/lua/run.sh || status=1
-  ok=$(grep -c '^ok ' "$out/lua.log")
-  not_ok=$(grep -c '^not ok ' "$out/lua.log")
-  [ $status -eq 0 ] || [ "$not_ok" -gt 0 ] || not_ok=1
-  passed=$((passed + ok))
-  failed=$((failed + not_ok))
-  echo "$ok passed, $not_ok failed in lua"
+  count_cases lua $status \
+    "$(grep -c '^ok ' "$out/lua.log") $(grep -c '^not ok ' "$out/lua.log")"
+}
+
+# With the pytest of python_binding, and the rock of lua_binding. nginx is a large
+# peer; it cannot say which port it got, so nothing else takes ports meanwhile.
+resty() {
+  [ -z "$is_quick" ] || return 0
+  local -x PATH=$PWD/build/python/venv/bin:$PATH
+  pytest_tests resty 600 "$out/resty.xml" tests/lua/resty/run.sh \
+    --libws "$out/gcc-release/cli/libws" --junitxml="$out/resty.xml"
+}
+
+# With all that was built: the C tests had no bindings.
+docs() {
+  local rock=$PWD/build/lua/5.4
+  LUA_PATH="$rock/share/lua/5.4/?.lua;$rock/share/lua/5.4/?/init.lua;;" \
+    LUA_CPATH="$rock/lib/lua/5.4/?.so;;" check docs 300 \
+    python3 tests/docs/test_docs.py --cc gcc --command "$out/gcc-release/cli/libws" \
+    --library "$out/gcc-release/libws.so" --python build/python/venv/bin/python --lua lua5.4
+  grep -E '\.\.\. skipped' "$out/docs.log"
+}
+
+demo() { check demo 600 tools/demo.sh --once; }
+
+# step NAME - one of the above.
+step() {
+  local started=$SECONDS
+  echo "== $1"
+  "$1"
+  echo "$((SECONDS - started)) s"
+}
+
+# side_by_side NAME... - steps that share nothing, at once; what they say comes in
+# their order.
+side_by_side() {
+  local name
+  for name; do
+    (trap end_jobs TERM && step "$name") >"$out/$name.out" 2>&1 &
+  done
+  wait
+  for name; do
+    cat "$out/$name.out"
+  done
+}
+
+all_steps() {
+  local name
+  for name in lint gcc_release gcc_sanitizers clang_sanitizers thread_sanitizer package \
+    peers peers_sanitizers; do
+    step "$name"
+  done
+  side_by_side python_binding lua_binding
+  side_by_side docs demo
+  step resty
 }
 
 main() {
@@ -319,13 +415,16 @@ main() {
   flock -w 3600 9 || give_up "Another run holds $out/lock."
 
   install_missing
-  for step in lint gcc_release gcc_sanitizers clang_sanitizers package peers \
-    peers_sanitizers python_binding lua_binding; do
-    echo "== $step"
-    "$step"
+  : >"$out/counts"
+  trap end_jobs INT TERM
+  if [ ${#steps[@]} -eq 0 ]; then
+    all_steps
+  fi
+  for name in ${steps[@]+"${steps[@]}"}; do
+    step "$name"
   done
-  echo "$passed passed, $failed failed"
-  [ "$failed" -eq 0 ]
+  awk '{ passed += $1; failed += $2 }
+    END { print passed + 0 " passed, " failed + 0 " failed"; exit failed > 0 }' "$out/counts"
 }
 
 main

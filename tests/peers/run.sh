@@ -23,9 +23,9 @@ END
 }
 
 set -u -o pipefail
-readonly here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-readonly out=$(cd "$here/../.." && pwd)/build/peers
-readonly venv=$out/venv node=$out/node
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+out=$(cd "$here/../.." && pwd)/build/peers
+readonly here out venv=$out/venv node=$out/node
 
 prefix='' screenshot='' is_quick='' sanitizers='' markers='' pytest_arguments=()
 while [ $# -gt 0 ]; do
