@@ -5,11 +5,11 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
-from ._core import *  # noqa: F403
+from ._core import *
 from ._core import Headers as _Headers
-from ._core import __all__, __version__  # noqa: F401
+from ._core import __all__, __version__ as __version__
 
-_Mapping.register(_Headers)
+_Mapping.register(_Headers)  # pyright: ignore[reportAttributeAccessIssue]
 
 if _TYPE_CHECKING:
     from .asyncio import ClientConnection as ClientConnection

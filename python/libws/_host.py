@@ -1,12 +1,19 @@
 """What the C module leaves to Python about the asyncio loop that drives it."""
 
+from __future__ import annotations
+
 import contextlib
 import sys
+from typing import TYPE_CHECKING, Any
 
 from ._core import Loop
 
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import AsyncGenerator, Coroutine
 
-def attach(host):
+
+def attach(host: Any) -> Loop:
     """Returns the Loop inside of an asyncio loop that runs now, made with it.
 
     The two refer to each other, so that they live and are collected together.
@@ -20,7 +27,7 @@ def attach(host):
     return loop
 
 
-def _libuv_of(host):
+def _libuv_of(host: object) -> tuple[Any, ...]:
     """Where the libuv of a loop of uvloop is, and the uv_loop_t in it.
 
     So that we can ask whether callbacks wait, as asyncio's own loops show.
@@ -32,7 +39,7 @@ def _libuv_of(host):
     return () if capsule is None else (module.__file__, capsule(host))
 
 
-async def _close_with(loop):
+async def _close_with(loop: Loop) -> AsyncGenerator[None, None]:
     """Closes `loop` when asyncio.run() ends.
 
     That is when it shuts its asynchronous generators down, before it closes the
@@ -44,10 +51,12 @@ async def _close_with(loop):
         loop.close()
 
 
-_tasks = set()  # asyncio itself refers to tasks weakly.
+_tasks: set[asyncio.Task[object]] = set()  # asyncio itself refers to tasks weakly.
 
 
-def start_task(host, coroutine):
+def start_task(
+    host: asyncio.AbstractEventLoop | None, coroutine: Coroutine[Any, Any, object]
+) -> asyncio.Task[object]:
     """Starts what a handler that is a coroutine function has returned."""
     if host is None:
         coroutine.close()
@@ -58,7 +67,7 @@ def start_task(host, coroutine):
     return task
 
 
-def _finish(task):
+def _finish(task: asyncio.Task[object]) -> None:
     _tasks.discard(task)
     if task.cancelled() or task.exception() is None:
         return

@@ -24,7 +24,7 @@ from ._connection import INTERNAL_ERROR, NORMAL_CLOSURE
 from ._core import Connection as Engine
 from ._core import ConnectionClosed, WebSocket
 from ._engine import WRITE_LIMIT
-from .asyncio.transport import TransportSocket
+from .asyncio._transport import TransportSocket
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -134,7 +134,8 @@ class WebSocketProtocol(TransportSocket):
     async def _run(self) -> None:
         code = INTERNAL_ERROR
         try:
-            await self._config.loaded_app(self._scope, self._receive, self._send)
+            app: Any = self._config.loaded_app
+            await app(self._scope, self._receive, self._send)
             code = NORMAL_CLOSURE
         except ClientDisconnected:
             pass

@@ -195,6 +195,12 @@ def test_unix_socket_and_taken_sockets(tmp_path):
             assert ws.recv(LIMIT) == "x"
 
 
+def test_server_that_has_been_shut_down_serves_nobody():
+    server = serve(lambda ws: None, "127.0.0.1", 0)
+    server.shutdown()
+    server.serve_forever()  # Returns at once.
+
+
 def test_address_in_use_is_an_os_error():
     with serving() as server:
         with pytest.raises(OSError):

@@ -46,7 +46,7 @@ def process_exception(error: Exception) -> Exception | None:
     return error
 
 
-class connect:  # noqa: N801 - it is used as a function.
+class connect:
     """Connects to a WebSocket server.
 
     `await connect(uri)` and `async with connect(uri)` give a ClientConnection;
@@ -105,7 +105,7 @@ class connect:  # noqa: N801 - it is used as a function.
     def _open_socket(self) -> WebSocket | EngineSocket:
         if self._ssl is None:
             return WebSocket(self._uri, self._subprotocols, **self._options)
-        from .transport import ClientSocket
+        from ._transport import ClientSocket
 
         return ClientSocket(self._uri, self._subprotocols, self._options, self._ssl)
 

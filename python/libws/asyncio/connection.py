@@ -16,7 +16,7 @@ from collections.abc import (
     Generator,
     Iterable,
 )
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from .._connection import (
     INTERNAL_ERROR,
@@ -109,7 +109,14 @@ class Connection(BaseConnection["asyncio.Future[float]"]):
 
     # -- Receiving ----------------------------------------------------------
 
-    def recv(self, decode: bool | None = None) -> Coroutine[Any, Any, Data]:
+    @overload
+    def recv(self, decode: Literal[True]) -> Coroutine[Any, Any, str]: ...
+    @overload
+    def recv(self, decode: Literal[False]) -> Coroutine[Any, Any, bytes]: ...
+    @overload
+    def recv(self, decode: bool | None = None) -> Coroutine[Any, Any, Data]: ...
+
+    def recv(self, decode: bool | None = None) -> Coroutine[Any, Any, Any]:
         """Returns the next message: str for text, otherwise bytes.
 
         `decode` True returns any message as str, False as bytes. Raises
@@ -156,7 +163,14 @@ class Connection(BaseConnection["asyncio.Future[float]"]):
             if items:
                 return items
 
-    async def recv_streaming(self, decode: bool | None = None) -> AsyncIterator[Data]:
+    @overload
+    def recv_streaming(self, decode: Literal[True]) -> AsyncIterator[str]: ...
+    @overload
+    def recv_streaming(self, decode: Literal[False]) -> AsyncIterator[bytes]: ...
+    @overload
+    def recv_streaming(self, decode: bool | None = None) -> AsyncIterator[Data]: ...
+
+    async def recv_streaming(self, decode: bool | None = None) -> AsyncIterator[Any]:
         """Yields the next message in pieces, as they come.
 
         `decode` is that of recv(). If the caller stops before the end of the

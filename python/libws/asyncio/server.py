@@ -141,7 +141,7 @@ class Server:
 
     async def _negotiate(self, request: Request) -> Response | None:
         connection = self._connection_for(request)
-        setattr(request, "_connection", connection)  # noqa: B010 - unknown to its type.
+        request._connection = connection
         return await run_async(self._handshakes.answer(connection, request, request.accept))
 
     def _on_connection(self, socket: WebSocket | EngineSocket, request: Request) -> None:
@@ -229,7 +229,7 @@ class Server:
         await self.wait_closed()
 
 
-class serve:  # noqa: N801 - it is used as a function.
+class serve:
     """Serves WebSockets: `await serve(...)`, or `async with serve(...) as server`,
     which closes the server at its end. Both give a Server.
 
@@ -286,7 +286,7 @@ class serve:  # noqa: N801 - it is used as a function.
         arguments = (self._handler, self._handshakes, self._create_connection)
         if self._ssl is None:
             return Server(*arguments, self._max_queue, self._options)
-        from .transport import SSLServer
+        from ._transport import SSLServer
 
         return SSLServer(*arguments, self._max_queue, self._options, context=self._ssl)
 

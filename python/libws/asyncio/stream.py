@@ -91,7 +91,7 @@ class WebSocketStream:
         info: Mapping[str, Any] | None = None,
         /,
         *,
-        closeCode: int | None = None,  # noqa: N803 - as in a browser.
+        closeCode: int | None = None,
         reason: str = "",
     ) -> None:
         """Begins to close the connection; code and reason may be in a mapping."""

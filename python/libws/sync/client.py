@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from .._options import ClientOptions
-    from .tls import ClientSocket
+    from ._tls import ClientSocket
 
 
 class ClientConnection(Connection):
@@ -39,7 +39,7 @@ def connect(
     if context is None:
         loop = Loop()
     else:
-        from .tls import ClientSocket
+        from ._tls import ClientSocket
 
         loop = socket = ClientSocket(uri, options.get("subprotocols"), named, context)
     try:

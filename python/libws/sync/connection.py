@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 from .._connection import (
     INTERNAL_ERROR,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .._connection import Data, Message
-    from .tls import BlockingSocket
+    from ._tls import BlockingSocket
 
 Result = TypeVar("Result")
 # Filled with the time of the pong.
@@ -82,6 +82,13 @@ class Connection(BaseConnection[Answer]):
 
     # -- Receiving ----------------------------------------------------------
 
+    @overload
+    def recv(self, timeout: float | None = None, *, decode: Literal[True]) -> str: ...
+    @overload
+    def recv(self, timeout: float | None = None, *, decode: Literal[False]) -> bytes: ...
+    @overload
+    def recv(self, timeout: float | None = None, decode: bool | None = None) -> Data: ...
+
     def recv(self, timeout: float | None = None, decode: bool | None = None) -> Data:
         """Returns the next message: str for text, otherwise bytes.
 
@@ -102,7 +109,14 @@ class Connection(BaseConnection[Answer]):
             joined = map(self._pieces.join, items)
             return messages + [message for message in joined if message is not None]
 
-    def recv_streaming(self, decode: bool | None = None) -> Iterator[Data]:
+    @overload
+    def recv_streaming(self, decode: Literal[True]) -> Iterator[str]: ...
+    @overload
+    def recv_streaming(self, decode: Literal[False]) -> Iterator[bytes]: ...
+    @overload
+    def recv_streaming(self, decode: bool | None = None) -> Iterator[Data]: ...
+
+    def recv_streaming(self, decode: bool | None = None) -> Iterator[Any]:
         """Yields the next message in pieces, as they come.
 
         `decode` is that of recv(). If the caller stops before the end of the

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from .._connection import Message
     from .._handshake import Hook
     from .._options import TLS, ServerOptions
-    from .tls import ServerSocket
+    from ._tls import ServerSocket
 
 Handler = Callable[["ServerConnection"], object]
 MakeConnection = Callable[["Loop | ServerSocket", Request], "ServerConnection"]
@@ -113,10 +113,13 @@ class Server:
     def serve_forever(self) -> None:
         """Accepts connections until shutdown() is called."""
         with selectors.DefaultSelector() as selector:
+            with self._lock:
+                if self._is_closing:
+                    return
+                for listener in self._listeners:
+                    listener.setblocking(False)
+                    selector.register(listener, selectors.EVENT_READ)
             selector.register(self._wakened, selectors.EVENT_READ)
-            for listener in self._listeners:
-                listener.setblocking(False)
-                selector.register(listener, selectors.EVENT_READ)
             while not self._is_closing:
                 for key, _ in selector.select():
                     if key.fileobj is not self._wakened:
@@ -174,7 +177,7 @@ class Server:
         return opened[0] if opened else None
 
     def _run_with(self, context: ssl.SSLContext, sock: socket.socket) -> None:
-        from .tls import ServerSocket
+        from ._tls import ServerSocket
 
         opened: list[ServerConnection] = []
         options = {name: value for name, value in self._options.items() if name != "protocols"}
@@ -199,7 +202,7 @@ class Server:
         self, loop: Loop | ServerSocket, request: Request, accept: Accept | None = None
     ) -> Response | None:
         connection = self._connection_for(loop, request)
-        setattr(request, "_connection", connection)  # noqa: B010 - unknown to its type.
+        request._connection = connection
         accept = accept or request.accept
         return run_sync(self._handshakes.answer(connection, request, accept))
 
@@ -241,9 +244,9 @@ class Server:
         with self._lock:
             self._is_closing = True
             threads = dict(self._threads)
+            for listener in self._listeners:
+                listener.close()
         self._waker.send(b"\0")
-        for listener in self._listeners:
-            listener.close()
         for connection in filter(None, threads.values()):
             connection._begin_close(code, reason)
         for thread in threads:

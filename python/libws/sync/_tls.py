@@ -132,7 +132,7 @@ class BlockingSocket(EngineSocket):
         return self._sock if isinstance(self._sock, ssl.SSLSocket) else None
 
     @property
-    def remoteAddress(self) -> str:  # noqa: N802
+    def remoteAddress(self) -> str:
         """As WebSocket.remoteAddress."""
         try:
             return address_text(self._sock.getpeername())
@@ -143,7 +143,6 @@ class BlockingSocket(EngineSocket):
 class ClientSocket(BlockingSocket):
     """A client's socket, which has connected when it is made."""
 
-    request = None
 
     def __init__(
         self,
@@ -178,7 +177,6 @@ class ServerSocket(BlockingSocket):
     """A server's socket."""
 
     request: Request
-    response = None
 
     on_request: Callable[[Request], Response | None]
     """Accepts, or returns what to answer with."""

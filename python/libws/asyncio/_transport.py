@@ -123,7 +123,7 @@ class TransportSocket(EngineSocket, asyncio.Protocol):
         return None if self._transport is None else self._transport.get_extra_info("ssl_object")
 
     @property
-    def remoteAddress(self) -> str:  # noqa: N802
+    def remoteAddress(self) -> str:
         """As WebSocket.remoteAddress."""
         if self._transport is None:
             return ""
@@ -155,7 +155,6 @@ class TransportSocket(EngineSocket, asyncio.Protocol):
 class ClientSocket(TransportSocket):
     """A client's socket; asyncio makes the transport."""
 
-    request = None
 
     def __init__(
         self,
@@ -202,7 +201,6 @@ class ServerSocket(TransportSocket):
     """A server's socket; a listener of asyncio makes the transport."""
 
     request: Request
-    response = None
 
     def __init__(self, server: SSLServer, options: Mapping[str, Any]) -> None:
         write_limit = options.get("send_high_water", WRITE_LIMIT)
@@ -283,7 +281,7 @@ class SSLServer(Server):
     async def _respond(self, engine: Engine, request: Request) -> Response | None:
         """Accepts, and returns None, or returns what to answer with."""
         connection = self._connection_for(request)
-        setattr(request, "_connection", connection)  # noqa: B010 - unknown to its type.
+        request._connection = connection
         response = await run_async(self._handshakes.answer(connection, request, engine.accept))
         if response is None and not request.is_upgrade:
             return Response(426, headers={"Upgrade": "websocket"})
