@@ -64,6 +64,7 @@ class WebSocketProtocol(TransportSocket):
             "server",
             origins="*",
             compression=config.ws_per_message_deflate,
+            handshake_timeout=None,  # The request is here; applications may take their time.
             max_message=config.ws_max_size,
             ping_interval=config.ws_ping_interval,
             ping_timeout=config.ws_ping_timeout,
