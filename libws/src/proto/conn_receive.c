@@ -286,13 +286,22 @@ static uint8_t *whole_payload(ws_conn *conn, const ws__frame *frame) {
   return data;
 }
 
-/* A message of one frame that lies whole in the input is handed out where it
- * lies. */
+/* Whether a frame that lies whole in the input is all of a message, which needs
+ * nothing done but unmasking. */
+static bool is_whole_message(const ws_conn *conn, const ws__frame *frame) {
+  return frame->is_final && !frame->has_rsv1 &&
+         frame->opcode != WS__OP_CONTINUATION && !has_message(conn);
+}
+
+/* Such a message is handed out where it lies. */
 static step whole_message(ws_conn *conn, const ws__frame *frame,
                           ws_conn_event *event) {
   if (is_discarding(conn)) {
     ws__conn_use_input(conn, (size_t)frame->len);
     return STEP_ON;
+  }
+  if (frame->len > ws__conn_options(conn)->max_message) {
+    return fail(conn, WS_ERR_UNSUPPORTED_MESSAGE_LENGTH);
   }
   const uint8_t *data = whole_payload(conn, frame);
   const size_t len = (size_t)frame->len;
@@ -335,12 +344,11 @@ static step begin_frame(ws_conn *conn, const ws__frame *frame,
     return control_frame(conn, frame->opcode, data, (size_t)frame->len, event);
   }
 
+  if (is_here && is_whole_message(conn, frame)) {
+    return whole_message(conn, frame, event);
+  }
   const int err = check_data_frame(conn, frame);
-  if (err != 0) return fail(conn, err);
-  const bool is_whole = is_here && frame->is_final && !frame->has_rsv1 &&
-                        frame->opcode != WS__OP_CONTINUATION;
-  return is_whole ? whole_message(conn, frame, event)
-                  : begin_payload(conn, frame);
+  return err != 0 ? fail(conn, err) : begin_payload(conn, frame);
 }
 
 /* Keeps the head of a frame of which bytes are missing. */

@@ -83,9 +83,9 @@ static bool has_room(const ws_conn *conn, size_t len) {
 
 /* Puts one frame into the output. `payload` is what it adds to
  * bufferedAmount. */
-static int send_frame(ws_conn *conn, ws__opcode opcode, bool is_final,
-                      bool has_rsv1, const void *data, size_t len,
-                      uint64_t payload) {
+static inline int send_frame(ws_conn *conn, ws__opcode opcode, bool is_final,
+                             bool has_rsv1, const void *data, size_t len,
+                             uint64_t payload) {
   const ws_conn_options *options = ws__conn_options(conn);
   const bool is_masked = !ws__conn_is_server(conn);
   const size_t head_size = ws__frame_head_size(len, is_masked);
@@ -111,6 +111,7 @@ static int send_frame(ws_conn *conn, ws__opcode opcode, bool is_final,
 /* Puts a whole message of a server into the output without copying it. */
 static int send_borrowed(ws_conn *conn, ws__opcode opcode, const void *data,
                          size_t len) {
+  if (!has_room(conn, len)) return WS_ERR_SEND_QUEUE_FULL;
   uint8_t head[WS__FRAME_HEAD_MAX];
   const size_t head_len = ws__frame_write(head, opcode, true, false, len, NULL);
   note_output(conn);
@@ -162,68 +163,60 @@ static void lose_message(ws_conn *conn, int err, size_t len) {
   ws__conn_fail(conn, err);
 }
 
-/* One part of a message, or all of it. */
-typedef struct part {
-  ws__opcode opcode;
-  const void *data;
-  size_t len;
-  bool is_final;
-  bool is_compressed;
-  bool is_borrowed;
-} part;
-
-/* Deflates a part and sends what comes out as one frame. In the middle of a
- * message nothing may come out yet. */
-static int send_compressed(ws_conn *conn, const part *p, bool *out_sent) {
+/* Deflates a part of a message, or all of it, and sends what comes out as one
+ * frame. In the middle of a message nothing may come out yet: `*out_sent` says
+ * whether a frame did. */
+static int send_compressed(ws_conn *conn, ws__opcode opcode, bool is_final,
+                           const void *data, size_t len, bool *out_sent) {
   ws__buf packed = {0};
-  int err = ws__deflate_compress(ws__conn_deflate(conn), p->data, p->len,
-                                 p->is_final, &packed);
-  *out_sent = p->is_final || packed.len > 0;
+  int err = ws__deflate_compress(ws__conn_deflate(conn), data, len, is_final,
+                                 &packed);
+  *out_sent = is_final || packed.len > 0;
   if (err == 0 && !has_room(conn, packed.len)) err = WS_ERR_SEND_QUEUE_FULL;
   if (err == 0 && *out_sent) {
-    const bool is_first = p->opcode != WS__OP_CONTINUATION;
-    err = send_frame(conn, p->opcode, p->is_final, is_first, packed.data,
-                     packed.len, p->len);
+    const bool is_first = opcode != WS__OP_CONTINUATION;
+    err = send_frame(conn, opcode, is_final, is_first, packed.data, packed.len,
+                     len);
   }
   ws__buf_free(&packed, ws__conn_allocator(conn));
   return err;
 }
 
-static int send_uncompressed(ws_conn *conn, const part *p) {
-  if (!has_room(conn, p->len)) return WS_ERR_SEND_QUEUE_FULL;
-  if (p->is_borrowed) return send_borrowed(conn, p->opcode, p->data, p->len);
-  return send_frame(conn, p->opcode, p->is_final, false, p->data, p->len,
-                    p->len);
+static inline int send_uncompressed(ws_conn *conn, ws__opcode opcode,
+                                    bool is_final, const void *data,
+                                    size_t len) {
+  if (!has_room(conn, len)) return WS_ERR_SEND_QUEUE_FULL;
+  return send_frame(conn, opcode, is_final, false, data, len, len);
 }
 
-/* Sends a part; `*out_sent` says whether a frame came of it. Returns 0 or the
- * error of ws_conn_send(). */
-static inline int send_part(ws_conn *conn, const part *p, bool *out_sent) {
-  *out_sent = true;
-  const int err = p->is_compressed ? send_compressed(conn, p, out_sent)
-                                   : send_uncompressed(conn, p);
+/* After each message, or part of one, that was to be put into the output:
+ * returns what came of it. */
+static inline int note_sent(ws_conn *conn, int err, size_t len, bool is_final,
+                            bool is_compressed) {
   /* A compressor cannot take back what it has seen. */
-  const bool is_harmless = err == WS_ERR_NO_MEMORY && !p->is_compressed;
+  const bool is_harmless = err == WS_ERR_NO_MEMORY && !is_compressed;
   if (err == 0) {
-    note_message(conn, p->is_final);
+    note_message(conn, is_final);
   } else if (!is_harmless) {
-    lose_message(conn, err, p->len);
+    lose_message(conn, err, len);
   }
   return err;
 }
 
 static int send_whole(ws_conn *conn, ws_message_type type, const void *data,
                       size_t len, unsigned flags, bool is_borrowed) {
-  const part p = {
-      .opcode = (ws__opcode)type,
-      .data = data,
-      .len = len,
-      .is_final = true,
-      .is_compressed = wants_compression(conn, len, flags),
-      .is_borrowed = is_borrowed,
-  };
-  bool sent;
-  return send_part(conn, &p, &sent);
+  const ws__opcode opcode = (ws__opcode)type;
+  const bool is_compressed = wants_compression(conn, len, flags);
+  int err;
+  if (is_compressed) {
+    bool sent;
+    err = send_compressed(conn, opcode, true, data, len, &sent);
+  } else if (is_borrowed) {
+    err = send_borrowed(conn, opcode, data, len);
+  } else {
+    err = send_uncompressed(conn, opcode, true, data, len);
+  }
+  return note_sent(conn, err, len, true, is_compressed);
 }
 
 /* Sends a part of the message that `outgoing` knows of, or the first one.
@@ -232,24 +225,23 @@ static int send_fragment(ws_conn *conn, ws_message_type type, const void *data,
                          size_t len, unsigned flags, ws__utf8_state utf8) {
   ws__outgoing *out = ws__conn_outgoing(conn);
   if (out == NULL) return WS_ERR_NO_MEMORY;
-  const bool is_first = out->type == 0;
-  const part p = {
-      .opcode = out->is_started ? WS__OP_CONTINUATION : (ws__opcode)type,
-      .data = data,
-      .len = len,
-      .is_final = (flags & WS_SEND_FRAGMENT) == 0,
-      .is_compressed =
-          is_first ? wants_compression(conn, len, flags) : out->is_compressed,
-  };
-  bool sent;
-  const int err = send_part(conn, &p, &sent);
+  const bool is_final = (flags & WS_SEND_FRAGMENT) == 0;
+  const bool is_compressed =
+      out->type == 0 ? wants_compression(conn, len, flags) : out->is_compressed;
+  const ws__opcode opcode =
+      out->is_started ? WS__OP_CONTINUATION : (ws__opcode)type;
+  bool sent = true;
+  int err = is_compressed
+                ? send_compressed(conn, opcode, is_final, data, len, &sent)
+                : send_uncompressed(conn, opcode, is_final, data, len);
+  err = note_sent(conn, err, len, is_final, is_compressed);
   if (err != 0) return err;
 
-  out->type = p.is_final ? 0 : type;
+  out->type = is_final ? 0 : type;
   out->utf8 = utf8;
-  out->is_compressed = p.is_compressed;
-  out->is_started = !p.is_final && (out->is_started || sent);
-  if (p.is_final) ws__send_rest(conn);
+  out->is_compressed = is_compressed;
+  out->is_started = !is_final && (out->is_started || sent);
+  if (is_final) ws__send_rest(conn);
   return 0;
 }
 
