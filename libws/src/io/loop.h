@@ -77,7 +77,8 @@ struct ws_loop {
   ws__queue later;     /* and for the next one. */
 
   /* Lent to one socket at a time, during its turn. */
-  uint8_t *receive_buffer;
+  uint8_t *receive_buffer; /* In the block, */
+  uint8_t *receive_block;  /* at the start of a page. */
   uint8_t *send_buffer;
   uint32_t receive_size;
   uint32_t send_size;
