@@ -169,11 +169,11 @@ static void judge(const ws__http_head *head, unsigned how,
                   const ws_allocator *allocator) {
   const ws__server_rules rules = rules_of(how);
   ws__upgrade upgrade;
-  uint16_t status = 0;
   const char *reason = NULL;
-  const int err = ws__handshake_check_request(head, &rules, allocator, &upgrade,
-                                              &status, &reason);
+  const int err =
+      ws__handshake_check_request(head, &rules, allocator, &upgrade, &reason);
   if (err != 0) {
+    const uint16_t status = ws__handshake_status(err);
     require(reason != NULL && status >= 400 && status <= 505,
             "a refusal has a status and a reason");
     return;

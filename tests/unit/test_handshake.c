@@ -482,7 +482,8 @@ static verdict judge_request(const char *text, const ws__server_rules *rules) {
   const char *reason = NULL;
   ws__upgrade upgrade;
   v.err = ws__handshake_check_request(&p.head, rules, &alloc.allocator,
-                                      &upgrade, &v.status, &reason);
+                                      &upgrade, &reason);
+  if (v.err != 0) v.status = ws__handshake_status(v.err);
   assert_int_equal(v.err != 0, reason != NULL);
   if (v.err == 0) {
     v.is_upgrade = upgrade.is_upgrade;
@@ -725,10 +726,9 @@ static parsed upgrade_of(const char *text, const ws__server_rules *rules,
   char buffer[1024];
   const int len = snprintf(buffer, sizeof(buffer), "%s\r\n", text);
   parsed p = parse(ws__http_parse_request, buffer, (size_t)len);
-  uint16_t status;
   const char *reason;
   assert_int_equal(ws__handshake_check_request(&p.head, rules, &ws__malloc,
-                                               upgrade, &status, &reason),
+                                               upgrade, &reason),
                    0);
   assert_true(upgrade->is_upgrade);
   assert_memory_equal(upgrade->key, KEY, WS__KEY_SIZE);
@@ -971,7 +971,6 @@ static int whole_handshake(const ws_allocator *allocator) {
                                           .origin = "http://h:8080"};
   const ws__server_rules rules = deflating_rules();
   const char *reason = NULL;
-  uint16_t status = 0;
   ws__buf out = {0}, answer = {0};
   ws__http_head head = {0}, response = {0};
   ws__upgrade upgrade = {0};
@@ -986,8 +985,8 @@ static int whole_handshake(const ws_allocator *allocator) {
   }
   if (err == 0) {
     err = ws__handshake_check_request(&head, &rules, allocator, &upgrade,
-                                      &status, &reason);
-    if (err != 0) assert_int_equal(status, 500);
+                                      &reason);
+    if (err != 0) assert_int_equal(ws__handshake_status(err), 500);
   }
   if (err != 0) assert_non_null(reason);
   if (err == 0) {
@@ -1076,14 +1075,14 @@ static void every_byte_at_every_place(void **state) {
       const char *reason = NULL;
       int err = ws__http_parse_request(&head, &ws__malloc, text, request_len,
                                        &reason);
-      uint16_t status = 400;
       ws__upgrade upgrade = {0};
       if (err == 0) {
         err = ws__handshake_check_request(&head, &rules, &ws__malloc, &upgrade,
-                                          &status, &reason);
+                                          &reason);
         ws__http_head_free(&head, &ws__malloc);
       }
       if (err != 0) assert_non_null(reason);
+      const uint16_t status = ws__handshake_status(err);
       if (err != 0) assert_true(status >= 400 && status < 506);
       if (err == 0 && upgrade.is_upgrade) opened++;
       ws__upgrade_free(&upgrade, &ws__malloc);

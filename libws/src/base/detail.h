@@ -28,6 +28,12 @@ WS__HIDDEN_BEGIN
 void ws__detail_set(char *detail, const char *format, ...)
     WS__PRINTF_LIKE(2, 3);
 
+/* Says in `*reason` by a static text why something fails. Returns `err`. */
+static inline int ws__fail(int err, const char *text, const char **reason) {
+  *reason = text;
+  return err;
+}
+
 /* Reports an error to who called the library: `err` and `text`, or if that is
  * NULL or empty what ws_strerror() says. `out_error` may be NULL. Returns
  * `err`.

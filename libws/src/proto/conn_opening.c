@@ -10,14 +10,9 @@
 
 #define KEY_BYTES 16 /* Section 4.1 item 7. */
 
-#define STATUS_SWITCHING    101
-#define STATUS_OK           200
-#define STATUS_BAD_REQUEST  400
-#define STATUS_TIMEOUT      408
-#define STATUS_TOO_LARGE    431
-#define STATUS_INTERNAL     500
-#define STATUS_HTTP_VERSION 505
-#define STATUS_LAST         599
+#define STATUS_SWITCHING 101
+#define STATUS_OK        200
+#define STATUS_LAST      599
 
 typedef enum stage {
   STAGE_IDLE,    /* Client: nothing has been asked for. */
@@ -350,8 +345,8 @@ static int send_response(ws_conn *conn, uint16_t status,
 
 /* Tells the client why there will be no connection. If memory is short for
  * that, the connection just ends. */
-static void refuse(ws_conn *conn, uint16_t status, int err,
-                   const char *reason) {
+static void refuse(ws_conn *conn, int err, const char *reason) {
+  const uint16_t status = ws__handshake_status(err);
   static const ws_header text_plain = {"Content-Type", 12, "text/plain", 10};
   const char *text = reason != NULL ? reason : ws_strerror(err);
   const char *no_response;
@@ -362,15 +357,6 @@ static void refuse(ws_conn *conn, uint16_t status, int err,
   ws__opening_fail(conn, err, reason);
 }
 
-static uint16_t status_for(int err) {
-  switch (err) {
-  case WS_ERR_HTTP_VERSION: return STATUS_HTTP_VERSION;
-  case WS_ERR_HTTP_TOO_LARGE: return STATUS_TOO_LARGE;
-  case WS_ERR_NO_MEMORY: return STATUS_INTERNAL;
-  default: return STATUS_BAD_REQUEST;
-  }
-}
-
 static bool request_read(ws_conn *conn, ws_conn_event *event) {
   ws__opening *opening = conn->opening;
   const ws_allocator *allocator = ws__conn_allocator(conn);
@@ -378,14 +364,12 @@ static bool request_read(ws_conn *conn, ws_conn_event *event) {
   int err = ws__http_parse_request(&opening->head, allocator,
                                    (char *)opening->reader.buf.data,
                                    opening->reader.buf.len, &reason);
-  uint16_t status = status_for(err);
   if (err == 0) {
     err = ws__handshake_check_request(&opening->head, &conn->config->rules,
-                                      allocator, &opening->upgrade, &status,
-                                      &reason);
+                                      allocator, &opening->upgrade, &reason);
   }
   if (err != 0) {
-    refuse(conn, status, err, reason);
+    refuse(conn, err, reason);
     return false;
   }
   opening->stage = STAGE_WAITING;
@@ -479,7 +463,7 @@ static bool head_step(ws_conn *conn, ws_conn_event *event) {
                                 conn->input_len, &used, &done, &reason);
   ws__conn_use_input(conn, used);
   if (err != 0 && ws__conn_is_server(conn)) {
-    refuse(conn, status_for(err), err, reason);
+    refuse(conn, err, reason);
     return false;
   }
   if (err != 0) ws__opening_fail(conn, err, reason);
@@ -507,7 +491,7 @@ void ws__opening_ended(ws_conn *conn, int err) {
     ws__opening_fail(conn, WS_ERR_UNEXPECTED_STATUS, NULL);
   } else if (err == WS_ERR_HANDSHAKE_TIMEOUT && opening->stage == STAGE_HEAD &&
              opening->reader.buf.len > 0 && ws__conn_is_server(conn)) {
-    refuse(conn, STATUS_TIMEOUT, err, NULL);
+    refuse(conn, err, NULL);
   } else {
     ws__opening_fail(conn, err, NULL);
   }

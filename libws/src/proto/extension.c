@@ -4,6 +4,7 @@
  * what permessage-deflate could want of it, so that nothing is allocated and
  * names of unknown extensions never become anything. */
 #include "proto/extension.h"
+#include "base/detail.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -38,11 +39,6 @@ typedef struct element {
   bool has[PARAM_COUNT];
   uint8_t bits[PARAM_COUNT]; /* The window bits; 0 where no value is given. */
 } element;
-
-static int fail(int err, const char *text, const char **reason) {
-  *reason = text;
-  return err;
-}
 
 /* -- Grammar (RFC 6455 9.1) ------------------------------------------------ */
 
@@ -190,7 +186,7 @@ static int next_element(scanner *s, element *e, bool *has_element,
     s->end = s->at + s->header->value_len;
   }
   if (take_element(s, e)) return 0;
-  return fail(WS_ERR_INVALID_EXTENSIONS, "malformed " EXTENSIONS, reason);
+  return ws__fail(WS_ERR_INVALID_EXTENSIONS, "malformed " EXTENSIONS, reason);
 }
 
 /* -- Writing --------------------------------------------------------------- */
@@ -272,16 +268,17 @@ int ws__extension_check(const ws__http_head *head,
   while ((err = next_element(&s, &e, &has_element, reason)) == 0 &&
          has_element) {
     if (!e.is_deflate || !offer->is_enabled) {
-      return fail(WS_ERR_UNEXPECTED_EXTENSION,
-                  "the server chose an extension that was not offered", reason);
+      return ws__fail(WS_ERR_UNEXPECTED_EXTENSION,
+                      "the server chose an extension that was not offered",
+                      reason);
     }
     if (*has_deflate) {
-      return fail(WS_ERR_UNEXPECTED_EXTENSION,
-                  "the server chose permessage-deflate twice", reason);
+      return ws__fail(WS_ERR_UNEXPECTED_EXTENSION,
+                      "the server chose permessage-deflate twice", reason);
     }
     if (!is_legal_answer(&e, &offer->params)) {
-      return fail(WS_ERR_INVALID_EXTENSION_PARAMETER,
-                  "illegal parameter of permessage-deflate", reason);
+      return ws__fail(WS_ERR_INVALID_EXTENSION_PARAMETER,
+                      "illegal parameter of permessage-deflate", reason);
     }
     *has_deflate = true;
     *params = answered(&e, &offer->params);

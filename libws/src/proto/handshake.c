@@ -6,16 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/detail.h"
 #include "proto/authority.h"
 #include "proto/base64.h"
 #include "proto/sha1.h"
 
 #define VERSION "13"
-
-static int fail(int err, const char *text, const char **reason) {
-  *reason = text;
-  return err;
-}
 
 static bool value_is(const ws_header *header, const char *text) {
   return header->value_len == strlen(text) &&
@@ -40,14 +36,14 @@ static int check_upgrade(const ws__http_head *head, const char **reason) {
   const ws_header *upgrade;
   const size_t count = ws__http_count(head, "Upgrade", &upgrade);
   if (count != 1 || !ws__http_has_token(head, "Upgrade", "websocket")) {
-    return fail(WS_ERR_INVALID_UPGRADE,
-                count > 1 ? "Upgrade is repeated"
-                          : "Upgrade does not name websocket",
-                reason);
+    return ws__fail(WS_ERR_INVALID_UPGRADE,
+                    count > 1 ? "Upgrade is repeated"
+                              : "Upgrade does not name websocket",
+                    reason);
   }
   if (!ws__http_has_token(head, "Connection", "upgrade")) {
-    return fail(WS_ERR_INVALID_UPGRADE, "Connection does not name Upgrade",
-                reason);
+    return ws__fail(WS_ERR_INVALID_UPGRADE, "Connection does not name Upgrade",
+                    reason);
   }
   return 0;
 }
@@ -84,18 +80,18 @@ int ws__handshake_check_headers(const ws_header *headers, size_t count,
                                 const char **reason) {
   for (size_t i = 0; i < count; i++) {
     if (!ws__http_is_token(headers[i].name, headers[i].name_len)) {
-      return fail(WS_ERR_INVALID_ARGUMENT, "a header name is not a token",
-                  reason);
+      return ws__fail(WS_ERR_INVALID_ARGUMENT, "a header name is not a token",
+                      reason);
     }
     if (!ws__http_is_header(&headers[i])) {
-      return fail(WS_ERR_INVALID_ARGUMENT,
-                  "a header value has a control character", reason);
+      return ws__fail(WS_ERR_INVALID_ARGUMENT,
+                      "a header value has a control character", reason);
     }
     if (is_reserved(&headers[i])) {
-      return fail(WS_ERR_INVALID_ARGUMENT,
-                  "a header is reserved: Host, Connection, Upgrade, "
-                  "Content-Length, Transfer-Encoding, Sec-WebSocket-*",
-                  reason);
+      return ws__fail(WS_ERR_INVALID_ARGUMENT,
+                      "a header is reserved: Host, Connection, Upgrade, "
+                      "Content-Length, Transfer-Encoding, Sec-WebSocket-*",
+                      reason);
     }
   }
   return 0;
@@ -164,7 +160,7 @@ static int check_url(const ws_url *url, const char **reason) {
   if (url == NULL || url->target == NULL || url->authority == NULL ||
       !ws__http_is_target(url->target) || !is_value(url->authority) ||
       (url->authorization != NULL && !is_value(url->authorization))) {
-    return fail(WS_ERR_INVALID_ARGUMENT, "url is not a parsed URL", reason);
+    return ws__fail(WS_ERR_INVALID_ARGUMENT, "url is not a parsed URL", reason);
   }
   return 0;
 }
@@ -177,12 +173,12 @@ static int check_protocols(const char *const *protocols, size_t count,
   for (size_t i = 0; i < count; i++) {
     const char *const name = protocols[i];
     if (name == NULL || !ws__http_is_token(name, strlen(name))) {
-      return fail(WS_ERR_SYNTAX, "a subprotocol is not a token", reason);
+      return ws__fail(WS_ERR_SYNTAX, "a subprotocol is not a token", reason);
     }
     for (size_t j = 0; j < i; j++) {
       if (ws__http_equal(name, strlen(name), protocols[j],
                          strlen(protocols[j]))) {
-        return fail(WS_ERR_SYNTAX, "a subprotocol is repeated", reason);
+        return ws__fail(WS_ERR_SYNTAX, "a subprotocol is repeated", reason);
       }
     }
   }
@@ -195,15 +191,15 @@ static int check_identity(const ws_conn_request *request, const char **reason) {
   const size_t count = request->header_count;
   const bool has_origin = request->origin != NULL;
   if (has_origin && !is_value(request->origin)) {
-    return fail(WS_ERR_INVALID_ARGUMENT, "origin has a control character",
-                reason);
+    return ws__fail(WS_ERR_INVALID_ARGUMENT, "origin has a control character",
+                    reason);
   }
   if (count_named(headers, count, "Origin") + has_origin > 1) {
-    return fail(WS_ERR_INVALID_ARGUMENT, "Origin is given twice", reason);
+    return ws__fail(WS_ERR_INVALID_ARGUMENT, "Origin is given twice", reason);
   }
   if (count_named(headers, count, "Authorization") > 1) {
-    return fail(WS_ERR_INVALID_ARGUMENT, "Authorization is given twice",
-                reason);
+    return ws__fail(WS_ERR_INVALID_ARGUMENT, "Authorization is given twice",
+                    reason);
   }
   return 0;
 }
@@ -273,7 +269,7 @@ int ws__handshake_write_request(const ws_conn_request *request,
   put_headers(&w, request->headers, request->header_count);
   put_text(&w, "\r\n");
   if (end_writing(&w) == 0) return 0;
-  return fail(w.err, "out of memory for the request", reason);
+  return ws__fail(w.err, "out of memory for the request", reason);
 }
 
 /* -- Client: the response (RFC 6455 4.1, "the client MUST validate") ------- */
@@ -286,8 +282,8 @@ static int check_response_upgrade(const ws__http_head *head,
   const ws_header *upgrade = ws__http_next(head, "Upgrade", NULL);
   if (!ws__http_equal(upgrade->value, upgrade->value_len, "websocket",
                       strlen("websocket"))) {
-    return fail(WS_ERR_INVALID_UPGRADE, "Upgrade names more than websocket",
-                reason);
+    return ws__fail(WS_ERR_INVALID_UPGRADE, "Upgrade names more than websocket",
+                    reason);
   }
   return 0;
 }
@@ -299,12 +295,13 @@ static int check_accept(const ws__http_head *head, const char key[WS__KEY_SIZE],
   ws__handshake_accept_key(key, expected);
   const ws_header *accept;
   if (ws__http_count(head, "Sec-WebSocket-Accept", &accept) != 1) {
-    return fail(WS_ERR_INVALID_ACCEPT,
-                "Sec-WebSocket-Accept is missing or repeated", reason);
+    return ws__fail(WS_ERR_INVALID_ACCEPT,
+                    "Sec-WebSocket-Accept is missing or repeated", reason);
   }
   if (accept->value_len != WS__ACCEPT_SIZE ||
       memcmp(accept->value, expected, WS__ACCEPT_SIZE) != 0) {
-    return fail(WS_ERR_INVALID_ACCEPT, "Sec-WebSocket-Accept is wrong", reason);
+    return ws__fail(WS_ERR_INVALID_ACCEPT, "Sec-WebSocket-Accept is wrong",
+                    reason);
   }
   return 0;
 }
@@ -319,18 +316,19 @@ static int check_protocol(const ws__http_head *head,
   switch (ws__http_count(head, "Sec-WebSocket-Protocol", &header)) {
   case 0:
     if (protocol_count == 0) return 0;
-    return fail(WS_ERR_MISSING_SUBPROTOCOL,
-                "the server chose none of the subprotocols", reason);
+    return ws__fail(WS_ERR_MISSING_SUBPROTOCOL,
+                    "the server chose none of the subprotocols", reason);
   case 1: break;
   default:
     /* RFC 6455 11.3.4: it "MUST NOT appear more than once in an HTTP
      * response". */
-    return fail(WS_ERR_INVALID_SUBPROTOCOL,
-                "Sec-WebSocket-Protocol is repeated", reason);
+    return ws__fail(WS_ERR_INVALID_SUBPROTOCOL,
+                    "Sec-WebSocket-Protocol is repeated", reason);
   }
   if (!ws__subprotocol_is_among(header->value, protocols, protocol_count)) {
-    return fail(WS_ERR_UNEXPECTED_SUBPROTOCOL,
-                "the server chose a subprotocol that was not offered", reason);
+    return ws__fail(WS_ERR_UNEXPECTED_SUBPROTOCOL,
+                    "the server chose a subprotocol that was not offered",
+                    reason);
   }
   *out_protocol = header->value;
   return 0;
@@ -356,16 +354,16 @@ int ws__handshake_check_response(const ws__http_head *head,
                                  const char **reason) {
   *out_agreement = (ws__agreement){.protocol = "", .extensions = ""};
   if (head->status != 101) {
-    return fail(WS_ERR_UNEXPECTED_STATUS,
-                "the server did not answer with status 101", reason);
+    return ws__fail(WS_ERR_UNEXPECTED_STATUS,
+                    "the server did not answer with status 101", reason);
   }
   if (head->minor != 1) {
-    return fail(WS_ERR_HTTP_VERSION, "a 101 must be HTTP/1.1", reason);
+    return ws__fail(WS_ERR_HTTP_VERSION, "a 101 must be HTTP/1.1", reason);
   }
   if (has_body(head)) {
     /* "A server MUST NOT send a Transfer-Encoding header field in any response
      * with a status code of 1xx" (RFC 9112 6.1). */
-    return fail(WS_ERR_HTTP_SYNTAX, "a 101 must not have a body", reason);
+    return ws__fail(WS_ERR_HTTP_SYNTAX, "a 101 must not have a body", reason);
   }
   int err = check_response_upgrade(head, reason);
   if (err == 0) err = check_accept(head, key, reason);
@@ -379,15 +377,16 @@ int ws__handshake_check_response(const ws__http_head *head,
 
 /* -- Server: the request (RFC 6455 4.2.1) ---------------------------------- */
 
-/* The status that answers a request refused for `err`. */
-static uint16_t status_of(int err) {
+uint16_t ws__handshake_status(int err) {
   switch (err) {
-  case WS_ERR_NO_MEMORY: return 500;
-  case WS_ERR_HTTP_METHOD: return 405;
-  case WS_ERR_HTTP_VERSION: return 505;
-  case WS_ERR_INVALID_VERSION: return 426;
   case WS_ERR_HOST_NOT_ALLOWED:
   case WS_ERR_ORIGIN_NOT_ALLOWED: return 403;
+  case WS_ERR_HTTP_METHOD: return 405;
+  case WS_ERR_HANDSHAKE_TIMEOUT: return 408;
+  case WS_ERR_INVALID_VERSION: return 426;
+  case WS_ERR_HTTP_TOO_LARGE: return 431;
+  case WS_ERR_NO_MEMORY: return 500;
+  case WS_ERR_HTTP_VERSION: return 505;
   default: return 400;
   }
 }
@@ -412,19 +411,19 @@ static int check_host(const ws__http_head *head, const ws__server_rules *rules,
   const size_t count = ws__http_count(head, "Host", &header);
   *out_host = (ws__authority){0};
   if (count > 1) {
-    return fail(WS_ERR_INVALID_HOST, "Host is repeated", reason);
+    return ws__fail(WS_ERR_INVALID_HOST, "Host is repeated", reason);
   }
   if (count == 0 && head->minor > 0) {
-    return fail(WS_ERR_INVALID_HOST, "Host is missing", reason);
+    return ws__fail(WS_ERR_INVALID_HOST, "Host is missing", reason);
   }
   if (count == 1 &&
       (!ws__authority_parse(header->value, header->value_len, out_host) ||
        !target_names_host(head->target, header))) {
-    return fail(WS_ERR_INVALID_HOST, "malformed Host", reason);
+    return ws__fail(WS_ERR_INVALID_HOST, "malformed Host", reason);
   }
   if (rules->hosts != NULL && !ws__host_is_allowed(out_host, rules->hosts)) {
-    return fail(WS_ERR_HOST_NOT_ALLOWED, "Host is not one of the allowed hosts",
-                reason);
+    return ws__fail(WS_ERR_HOST_NOT_ALLOWED,
+                    "Host is not one of the allowed hosts", reason);
   }
   return 0;
 }
@@ -438,15 +437,15 @@ static bool wants_websocket(const ws__http_head *head) {
  */
 static int check_request_form(const ws__http_head *head, const char **reason) {
   if (strcmp(head->method, "GET") != 0) {
-    return fail(WS_ERR_HTTP_METHOD, "the method of an upgrade must be GET",
-                reason);
+    return ws__fail(WS_ERR_HTTP_METHOD, "the method of an upgrade must be GET",
+                    reason);
   }
   if (head->minor != 1) {
-    return fail(WS_ERR_HTTP_VERSION, "an upgrade must be HTTP/1.1", reason);
+    return ws__fail(WS_ERR_HTTP_VERSION, "an upgrade must be HTTP/1.1", reason);
   }
   if (has_body(head)) {
-    return fail(WS_ERR_HTTP_BODY, "an upgrade request must not have a body",
-                reason);
+    return ws__fail(WS_ERR_HTTP_BODY, "an upgrade request must not have a body",
+                    reason);
   }
   return check_upgrade(head, reason);
 }
@@ -456,12 +455,12 @@ static int check_version(const ws__http_head *head, const char **reason) {
   const ws_header *version;
   const size_t count = ws__http_count(head, "Sec-WebSocket-Version", &version);
   if (count > 1) {
-    return fail(WS_ERR_HTTP_SYNTAX, "Sec-WebSocket-Version is repeated",
-                reason);
+    return ws__fail(WS_ERR_HTTP_SYNTAX, "Sec-WebSocket-Version is repeated",
+                    reason);
   }
   if (count == 0 || !value_is(version, VERSION)) {
-    return fail(WS_ERR_INVALID_VERSION, "Sec-WebSocket-Version must be 13",
-                reason);
+    return ws__fail(WS_ERR_INVALID_VERSION, "Sec-WebSocket-Version must be 13",
+                    reason);
   }
   return 0;
 }
@@ -474,14 +473,14 @@ static int check_key(const ws__http_head *head, char out_key[WS__KEY_SIZE],
   size_t nonce_len;
   const ws_header *key;
   if (ws__http_count(head, "Sec-WebSocket-Key", &key) != 1) {
-    return fail(WS_ERR_INVALID_KEY, "Sec-WebSocket-Key is missing or repeated",
-                reason);
+    return ws__fail(WS_ERR_INVALID_KEY,
+                    "Sec-WebSocket-Key is missing or repeated", reason);
   }
   if (key->value_len != WS__KEY_SIZE ||
       !ws__base64_decode(key->value, key->value_len, nonce, &nonce_len) ||
       nonce_len != 16) {
-    return fail(WS_ERR_INVALID_KEY,
-                "Sec-WebSocket-Key must be 16 bytes in base64", reason);
+    return ws__fail(WS_ERR_INVALID_KEY,
+                    "Sec-WebSocket-Key must be 16 bytes in base64", reason);
   }
   memcpy(out_key, key->value, WS__KEY_SIZE);
   return 0;
@@ -496,7 +495,7 @@ static int check_origin(const ws__http_head *head,
   const size_t count = ws__http_count(head, "Origin", &origin);
   if (count == 0) return 0;
   if (count > 1) {
-    return fail(WS_ERR_ORIGIN_NOT_ALLOWED, "Origin is repeated", reason);
+    return ws__fail(WS_ERR_ORIGIN_NOT_ALLOWED, "Origin is repeated", reason);
   }
   const bool is_allowed =
       rules->origins != NULL
@@ -505,8 +504,8 @@ static int check_origin(const ws__http_head *head,
           : ws__origin_is_same(origin->value, origin->value_len, host,
                                rules->is_secure);
   if (is_allowed) return 0;
-  return fail(WS_ERR_ORIGIN_NOT_ALLOWED,
-              "Origin is not allowed; see the option origins", reason);
+  return ws__fail(WS_ERR_ORIGIN_NOT_ALLOWED,
+                  "Origin is not allowed; see the option origins", reason);
 }
 
 /* Items 8 and 9. Owns nothing after an error. */
@@ -545,12 +544,9 @@ static int check_request(const ws__http_head *head,
 int ws__handshake_check_request(const ws__http_head *head,
                                 const ws__server_rules *rules,
                                 const ws_allocator *allocator,
-                                ws__upgrade *out_upgrade, uint16_t *status,
-                                const char **reason) {
+                                ws__upgrade *out_upgrade, const char **reason) {
   *out_upgrade = (ws__upgrade){0};
-  const int err = check_request(head, rules, allocator, out_upgrade, reason);
-  if (err != 0) *status = status_of(err);
-  return err;
+  return check_request(head, rules, allocator, out_upgrade, reason);
 }
 
 void ws__upgrade_free(ws__upgrade *upgrade, const ws_allocator *allocator) {
@@ -584,8 +580,8 @@ int ws__handshake_write_accept(const ws__upgrade *upgrade, const char *protocol,
   if (protocol != NULL &&
       !ws__subprotocol_is_among(protocol, upgrade->protocols,
                                 upgrade->protocol_count)) {
-    return fail(WS_ERR_INVALID_ARGUMENT,
-                "protocol: the client did not offer this one", reason);
+    return ws__fail(WS_ERR_INVALID_ARGUMENT,
+                    "protocol: the client did not offer this one", reason);
   }
   const int err = ws__handshake_check_headers(headers, header_count, reason);
   if (err != 0) return err;
@@ -595,7 +591,7 @@ int ws__handshake_write_accept(const ws__upgrade *upgrade, const char *protocol,
   put_headers(&w, headers, header_count);
   put_text(&w, "\r\n");
   if (end_writing(&w) == 0) return 0;
-  return fail(w.err, "out of memory for the response", reason);
+  return ws__fail(w.err, "out of memory for the response", reason);
 }
 
 static const char *phrase_of(uint16_t status) {
@@ -669,7 +665,7 @@ int ws__handshake_write_response(uint16_t status, const ws_header *headers,
                                  const ws_allocator *allocator, ws__buf *out,
                                  const char **reason) {
   if (status < 200 || status > 599) {
-    return fail(WS_ERR_INVALID_ARGUMENT, "status: not 200 to 599", reason);
+    return ws__fail(WS_ERR_INVALID_ARGUMENT, "status: not 200 to 599", reason);
   }
   const int err = ws__handshake_check_headers(headers, header_count, reason);
   if (err != 0) return err;
@@ -685,5 +681,5 @@ int ws__handshake_write_response(uint16_t status, const ws_header *headers,
   put_text(&w, "\r\n");
   if (has_length && has_body) put(&w, body, body_len);
   if (end_writing(&w) == 0) return 0;
-  return fail(w.err, "out of memory for the response", reason);
+  return ws__fail(w.err, "out of memory for the response", reason);
 }

@@ -83,13 +83,14 @@ typedef struct ws__upgrade {
 /* Judges a request. One that neither names websocket in Upgrade nor has a
  * Sec-WebSocket-Key is plain HTTP; of that only Host is judged.
  * Returns 0 (with is_upgrade true or false), or the error for which it is
- * refused with `*status` and `*reason` (static), WS_ERR_NO_MEMORY with 500.
- * After an error there is nothing to free. */
+ * refused and `*reason` (static); then there is nothing to free. */
 int ws__handshake_check_request(const ws__http_head *head,
                                 const ws__server_rules *rules,
                                 const ws_allocator *allocator,
-                                ws__upgrade *out_upgrade, uint16_t *status,
-                                const char **reason);
+                                ws__upgrade *out_upgrade, const char **reason);
+
+/* The HTTP status with which a server refuses a request for `err`. */
+uint16_t ws__handshake_status(int err);
 
 void ws__upgrade_free(ws__upgrade *upgrade, const ws_allocator *allocator);
 

@@ -5,13 +5,9 @@
  * wherever it stands, the next byte is one the grammar allows there, or the
  * head is refused. */
 #include "proto/http.h"
+#include "base/detail.h"
 
 #include <string.h>
-
-static int fail(int err, const char *text, const char **reason) {
-  *reason = text;
-  return err;
-}
 
 /* -- Words of the grammar -------------------------------------------------- */
 
@@ -95,22 +91,22 @@ bool ws__http_equal(const char *a, size_t a_len, const char *b, size_t b_len) {
 static int end_line(ws__http_reader *reader, const ws__http_limits *limits,
                     bool *done, const char **reason) {
   if (!reader->has_cr) {
-    return fail(WS_ERR_HTTP_SYNTAX, "LF without CR in the head", reason);
+    return ws__fail(WS_ERR_HTTP_SYNTAX, "LF without CR in the head", reason);
   }
   reader->has_cr = false;
   if (reader->line_len == 0) {
     /* RFC 9112 2.2 lets a server skip empty lines here; nothing needs it. */
     if (reader->lines == 0) {
-      return fail(WS_ERR_HTTP_SYNTAX, "the head starts with an empty line",
-                  reason);
+      return ws__fail(WS_ERR_HTTP_SYNTAX, "the head starts with an empty line",
+                      reason);
     }
     *done = true;
     return 0;
   }
   /* Line 0 is the request or status line, line n is field n. */
   if (reader->lines > limits->max_headers) {
-    return fail(WS_ERR_HTTP_TOO_LARGE, "more header fields than max_headers",
-                reason);
+    return ws__fail(WS_ERR_HTTP_TOO_LARGE,
+                    "more header fields than max_headers", reason);
   }
   reader->lines++;
   reader->line_len = 0;
@@ -121,18 +117,18 @@ static int take_byte(ws__http_reader *reader, const ws__http_limits *limits,
                      uint8_t c, bool *done, const char **reason) {
   if (c == '\n') return end_line(reader, limits, done, reason);
   if (reader->has_cr) {
-    return fail(WS_ERR_HTTP_SYNTAX, "CR without LF in the head", reason);
+    return ws__fail(WS_ERR_HTTP_SYNTAX, "CR without LF in the head", reason);
   }
   if (c == '\r') {
     reader->has_cr = true;
     return 0;
   }
   if (!is_text(c)) {
-    return fail(WS_ERR_HTTP_SYNTAX, "control byte in the head", reason);
+    return ws__fail(WS_ERR_HTTP_SYNTAX, "control byte in the head", reason);
   }
   if (reader->line_len >= limits->max_line) {
-    return fail(WS_ERR_HTTP_TOO_LARGE,
-                "line of the head longer than max_head_line", reason);
+    return ws__fail(WS_ERR_HTTP_TOO_LARGE,
+                    "line of the head longer than max_head_line", reason);
   }
   reader->line_len++;
   return 0;
@@ -146,14 +142,15 @@ int ws__http_read(ws__http_reader *reader, const ws__http_limits *limits,
   *done = false;
   while (taken < len && !*done) {
     if (reader->buf.len + taken >= limits->max_head) {
-      return fail(WS_ERR_HTTP_TOO_LARGE, "head longer than max_head", reason);
+      return ws__fail(WS_ERR_HTTP_TOO_LARGE, "head longer than max_head",
+                      reason);
     }
     const int err = take_byte(reader, limits, data[taken], done, reason);
     if (err != 0) return err;
     taken++;
   }
   if (ws__buf_append(&reader->buf, allocator, data, taken) != 0) {
-    return fail(WS_ERR_NO_MEMORY, "out of memory for the head", reason);
+    return ws__fail(WS_ERR_NO_MEMORY, "out of memory for the head", reason);
   }
   *used = taken;
   return 0;
@@ -223,19 +220,19 @@ static int take_version(cursor *c, uint8_t *out_minor, const char **reason) {
   static const char prefix[] = "HTTP/";
   for (const char *p = prefix; *p != '\0'; p++) {
     if (!take(c, *p)) {
-      return fail(WS_ERR_HTTP_SYNTAX, "this is not HTTP/1.1", reason);
+      return ws__fail(WS_ERR_HTTP_SYNTAX, "this is not HTTP/1.1", reason);
     }
   }
   const uint8_t major = peek(c);
   if (!is_digit(major) || !take(c, (char)major) || !take(c, '.') ||
       !is_digit(peek(c))) {
-    return fail(WS_ERR_HTTP_SYNTAX, "malformed HTTP version", reason);
+    return ws__fail(WS_ERR_HTTP_SYNTAX, "malformed HTTP version", reason);
   }
   *out_minor = (uint8_t)(peek(c) - '0');
   c->at++;
   if (major != '1' || *out_minor > 1) {
-    return fail(WS_ERR_HTTP_VERSION, "HTTP version is neither 1.0 nor 1.1",
-                reason);
+    return ws__fail(WS_ERR_HTTP_VERSION, "HTTP version is neither 1.0 nor 1.1",
+                    reason);
   }
   return 0;
 }
@@ -245,20 +242,21 @@ static int take_request_line(cursor *c, ws__http_head *head,
                              const char **reason) {
   head->method = take_word(c, ws__http_is_token_char, ' ');
   if (head->method == NULL) {
-    return fail(WS_ERR_HTTP_SYNTAX, "malformed request method", reason);
+    return ws__fail(WS_ERR_HTTP_SYNTAX, "malformed request method", reason);
   }
   head->target = take_word(c, is_visible, ' ');
   if (head->target == NULL) {
-    return fail(WS_ERR_HTTP_SYNTAX, "malformed request target", reason);
+    return ws__fail(WS_ERR_HTTP_SYNTAX, "malformed request target", reason);
   }
   const int err = take_version(c, &head->minor, reason);
   if (err != 0) return err;
   if (!take_crlf(c)) {
-    return fail(WS_ERR_HTTP_SYNTAX, "bytes behind the HTTP version", reason);
+    return ws__fail(WS_ERR_HTTP_SYNTAX, "bytes behind the HTTP version",
+                    reason);
   }
   if (!is_origin_or_absolute_form(head->target)) {
-    return fail(WS_ERR_HTTP_SYNTAX, "request target is neither path nor URL",
-                reason);
+    return ws__fail(WS_ERR_HTTP_SYNTAX,
+                    "request target is neither path nor URL", reason);
   }
   return 0;
 }
@@ -276,12 +274,12 @@ static int take_status_line(cursor *c, ws__http_head *head,
     if (is_good) head->status = (uint16_t)(head->status * 10 + *c->at++ - '0');
   }
   if (!is_good || !take(c, ' ')) {
-    return fail(WS_ERR_HTTP_SYNTAX, "malformed status code", reason);
+    return ws__fail(WS_ERR_HTTP_SYNTAX, "malformed status code", reason);
   }
   size_t len;
   head->reason = take_line(c, &len);
   if (head->reason == NULL) {
-    return fail(WS_ERR_HTTP_SYNTAX, "malformed reason phrase", reason);
+    return ws__fail(WS_ERR_HTTP_SYNTAX, "malformed reason phrase", reason);
   }
   return 0;
 }
@@ -292,17 +290,17 @@ static int take_header(cursor *c, ws_header *header, const char **reason) {
   if (ws__http_is_blank(peek(c))) {
     /* "A server that receives an obs-fold [...] MUST either reject the
      * message" or unfold it (RFC 9112 5.2). */
-    return fail(WS_ERR_HTTP_SYNTAX, "folded header line", reason);
+    return ws__fail(WS_ERR_HTTP_SYNTAX, "folded header line", reason);
   }
   const char *name = take_word(c, ws__http_is_token_char, ':');
   if (name == NULL) {
-    return fail(WS_ERR_HTTP_SYNTAX, "malformed header name", reason);
+    return ws__fail(WS_ERR_HTTP_SYNTAX, "malformed header name", reason);
   }
   header->name = name;
   header->name_len = (size_t)(c->at - 1 - name);
   header->value = take_line(c, &header->value_len);
   if (header->value == NULL) {
-    return fail(WS_ERR_HTTP_SYNTAX, "malformed header value", reason);
+    return ws__fail(WS_ERR_HTTP_SYNTAX, "malformed header value", reason);
   }
   return 0;
 }
@@ -324,15 +322,15 @@ static int take_headers(cursor *c, ws__http_head *head,
     if (head->headers != NULL) head->header_count = lines - 1;
   }
   if (lines > 1 && head->headers == NULL) {
-    return fail(WS_ERR_NO_MEMORY, "out of memory for headers", reason);
+    return ws__fail(WS_ERR_NO_MEMORY, "out of memory for headers", reason);
   }
   for (size_t i = 0; i < head->header_count; i++) {
     const int err = take_header(c, &head->headers[i], reason);
     if (err != 0) return err;
   }
   if (!take_crlf(c) || c->at != c->end) {
-    return fail(WS_ERR_HTTP_SYNTAX, "the head does not end as it should",
-                reason);
+    return ws__fail(WS_ERR_HTTP_SYNTAX, "the head does not end as it should",
+                    reason);
   }
   return 0;
 }

@@ -2,15 +2,11 @@
  * for the search for duplicates, which sorts: a head full of names costs O(n
  * log n), whatever the names. */
 #include "proto/subprotocol.h"
+#include "base/detail.h"
 
 #include <string.h>
 
 #define PROTOCOL "Sec-WebSocket-Protocol"
-
-static int fail(int err, const char *text, const char **reason) {
-  *reason = text;
-  return err;
-}
 
 /* -- Duplicates ------------------------------------------------------------ */
 
@@ -110,7 +106,7 @@ int ws__subprotocols_read(ws__subprotocols *list, const ws__http_head *head,
   char *text;
   *list = (ws__subprotocols){0};
   if (make_room(list, head, allocator, &text) != 0) {
-    return fail(WS_ERR_NO_MEMORY, "out of memory for subprotocols", reason);
+    return ws__fail(WS_ERR_NO_MEMORY, "out of memory for subprotocols", reason);
   }
   if (text == NULL) return 0; /* No such header. */
 
@@ -118,15 +114,16 @@ int ws__subprotocols_read(ws__subprotocols *list, const ws__http_head *head,
   while ((header = ws__http_next(head, PROTOCOL, header)) != NULL) {
     if (!take_names(list, header, &text)) {
       ws__subprotocols_free(list, allocator);
-      return fail(WS_ERR_INVALID_SUBPROTOCOL, "malformed " PROTOCOL, reason);
+      return ws__fail(WS_ERR_INVALID_SUBPROTOCOL, "malformed " PROTOCOL,
+                      reason);
     }
   }
   const char **const sorted = list->names + list->count;
   memcpy(sorted, list->names, list->count * sizeof(*sorted));
   if (has_duplicate(sorted, list->count)) {
     ws__subprotocols_free(list, allocator);
-    return fail(WS_ERR_INVALID_SUBPROTOCOL, "subprotocol offered twice",
-                reason);
+    return ws__fail(WS_ERR_INVALID_SUBPROTOCOL, "subprotocol offered twice",
+                    reason);
   }
   return 0;
 }

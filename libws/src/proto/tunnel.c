@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/detail.h"
 #include "proto/authority.h"
 #include "proto/base64.h"
 #include "proto/handshake.h"
@@ -40,13 +41,8 @@ typedef enum stage {
   STAGE_FAILED
 } stage;
 
-static int fail(int err, const char *text, const char **reason) {
-  *reason = text;
-  return err;
-}
-
 static int refuse(const char *text, const char **reason) {
-  return fail(WS_ERR_PROXY, text, reason);
+  return ws__fail(WS_ERR_PROXY, text, reason);
 }
 
 /* -- Writing --------------------------------------------------------------- */
@@ -122,8 +118,8 @@ static int write_connect(ws__tunnel *t, const ws__proxy *proxy,
   if (err != 0) return err;
   const size_t authorizations = count_authorizations(headers, header_count);
   if (authorizations > 1) {
-    return fail(WS_ERR_INVALID_ARGUMENT, "Proxy-Authorization is given twice",
-                reason);
+    return ws__fail(WS_ERR_INVALID_ARGUMENT,
+                    "Proxy-Authorization is given twice", reason);
   }
 
   writer w = {.tunnel = t};
@@ -190,12 +186,13 @@ static void put_request(writer *w, const char *host, const ws__ip *ip,
 static int write_socks(ws__tunnel *t, const ws__proxy *proxy, const char *host,
                        const ws__ip *ip, uint16_t port, const char **reason) {
   if (ip->len == 0 && proxy->kind == WS__PROXY_SOCKS5) {
-    return fail(WS_ERR_INVALID_ARGUMENT,
-                "the target of socks5 must be an address", reason);
+    return ws__fail(WS_ERR_INVALID_ARGUMENT,
+                    "the target of socks5 must be an address", reason);
   }
   if (ip->len == 0 && strlen(host) > SOCKS_MAX_NAME) {
-    return fail(WS_ERR_INVALID_ARGUMENT,
-                "the target's name is longer than SOCKS5's 255 bytes", reason);
+    return ws__fail(WS_ERR_INVALID_ARGUMENT,
+                    "the target's name is longer than SOCKS5's 255 bytes",
+                    reason);
   }
   writer w = {.tunnel = t};
   t->can_log_in = proxy->user != NULL;
@@ -229,7 +226,7 @@ int ws__tunnel_init(ws__tunnel *t, const ws__proxy *proxy, const char *host,
       proxy->kind == WS__PROXY_HTTP || proxy->kind == WS__PROXY_HTTPS;
   int err;
   if (!is_host(host, &ip)) {
-    err = fail(WS_ERR_INVALID_ARGUMENT, "the target is not a host", reason);
+    err = ws__fail(WS_ERR_INVALID_ARGUMENT, "the target is not a host", reason);
   } else if (is_http) {
     err = write_connect(t, proxy, host, port, headers, header_count, reason);
   } else {
@@ -420,7 +417,7 @@ int ws__tunnel_feed(ws__tunnel *t, const uint8_t *data, size_t len, bool *done,
                     const char **reason) {
   *done = false;
   if (t->stage == STAGE_DONE || t->stage == STAGE_FAILED) {
-    return fail(WS_ERR_INVALID_STATE, "the tunnel has ended", reason);
+    return ws__fail(WS_ERR_INVALID_STATE, "the tunnel has ended", reason);
   }
   const int err = t->stage == STAGE_ANSWER ? feed_http(t, data, len, reason)
                                            : feed_socks(t, data, len, reason);
