@@ -16,8 +16,9 @@ Ctrl-C; open the address it shows in a browser to talk to them.
   --port N     the port (default: 8080; with --once a free one)
   --host HOST  the address to listen on (default: 127.0.0.1; :: for all)
 
-Python packages come from PyPI, into build/demo. A guest whose language cannot be
-built is left out, with a word why; with --once that is a failure.
+Nothing else is fetched; once the packages are there, it works without a network.
+A guest whose language cannot be built is left out, with a word why; with --once
+that is a failure.
 END_OF_USAGE
 }
 
@@ -53,6 +54,12 @@ give_up() {
 has() { command -v "$1" >/dev/null; }
 has_library() { pkg-config --exists "$1" 2>/dev/null; }
 
+# Whether the Python package can be built with what is installed.
+has_setuptools() {
+  python3 -c 'import setuptools, wheel
+assert int(setuptools.__version__.split(".")[0]) >= 64' 2>/dev/null
+}
+
 # Prints the Debian packages that are missing.
 missing_packages() {
   has cmake || echo cmake
@@ -66,6 +73,7 @@ missing_packages() {
   python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
   python3 -c 'import os, sysconfig
 os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null || echo python3-dev
+  has_setuptools || echo python3-setuptools python3-wheel
   has lua5.4 || echo lua5.4
   has_library lua5.4 || echo liblua5.4-dev
   has luarocks || echo luarocks
@@ -88,7 +96,8 @@ install_missing() {
       apt-get -q install -y --no-install-recommends $missing; } \
     >"$out/install.log" 2>&1 || {
     tail -n 15 "$out/install.log"
-    echo "Could not install all of it. Without a network, install them beforehand."
+    echo "Could not install all of it. If there is no network, install these packages" \
+      "when there is one; what needs them is left out now."
   }
 }
 
@@ -132,8 +141,11 @@ build_c() {
 
 build_python() {
   is_fresh python setup.py pyproject.toml bindings/python libws python && return
-  (fresh_copy python && python3 -m venv "$out/venv" && "$out/venv/bin/pip" install .) &&
-    touch "$out/python.stamp"
+  # A Python that is not the system's has setuptools from PyPI.
+  local here=(--no-build-isolation --no-index)
+  has_setuptools || here=()
+  (fresh_copy python && python3 -m venv --clear --system-site-packages "$out/venv" &&
+    "$out/venv/bin/pip" install --no-deps "${here[@]}" .) && touch "$out/python.stamp"
 }
 
 build_lua() {
@@ -151,7 +163,8 @@ build() {
     if step "${language,,}" "build_${language,,}"; then
       guests+=("$language")
     else
-      echo "This did not work, so the chat has no guest in $language."
+      echo "This did not work, so the chat has no guest in $language; all of it is in" \
+        "build/demo/${language,,}.log."
     fi
   done
 }
