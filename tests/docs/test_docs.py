@@ -209,6 +209,10 @@ class Programs:
         _, url = self.serve_echo()
         self.assertEqual(self.run_program("ask", url, "How are you?"), (0, "How are you?\n", ""))
 
+    def test_ask_sync(self):
+        _, url = self.serve_echo()
+        self.assertEqual(self.run_program("ask_sync", url, "Hm?"), (0, "Hm?\n", ""))
+
     def test_ask_says_why_it_failed(self):
         status, output, errors = self.run_program("ask", "ws://127.0.0.1:1/", "Anybody?")
         self.assertEqual((status, output), (1, ""))
