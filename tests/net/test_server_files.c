@@ -2,6 +2,7 @@
  * WebSocket server, and above all those that are not to be had. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -201,6 +202,29 @@ static void the_application_can_answer_with_a_file(void **state) {
   assert_raw_refused(peer, 404);
 }
 
+/* That is no reason to say that the file is not there. */
+static void a_lack_of_descriptors_is_not_the_clients_fault(void **state) {
+  net *n = *state;
+  make_folder(n);
+  ws_server_options options;
+  ws_server_options_init(&options);
+  options.wants_requests = true;
+  net_serve(n, &options);
+  raw *peer = request(n, "GET", "/a.txt");
+  NET_UNTIL(n, net_accepted(n, 0) != NULL);
+  char root[300];
+  snprintf(root, sizeof(root), "%s", net_path(n, "root"));
+  struct rlimit before, none;
+  assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+  none = before;
+  none.rlim_cur = 0;
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const int err = ws_socket_respond_file(net_accepted(n, 0)->socket, root);
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+  assert_int_equal(err, 0);
+  assert_raw_refused(peer, 500);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       CASE(files_are_served_with_length_and_type),
@@ -211,6 +235,7 @@ int main(void) {
       CASE(a_large_file_arrives_whole),
       CASE(a_handshake_on_the_same_port_opens),
       CASE(the_application_can_answer_with_a_file),
+      CASE(a_lack_of_descriptors_is_not_the_clients_fault),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

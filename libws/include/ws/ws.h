@@ -542,7 +542,7 @@ WS_API int ws_socket_respond(ws_socket *socket, uint16_t status,
                              const char **out_reason);
 
 /* Answers a request with the file under the folder `root` that its target
- * names, or with 404 or 405; see ws_server_options. Returns 0,
+ * names, or with 404, 405, 413 or 500; see ws_server_options. Returns 0,
  * WS_ERR_INVALID_STATE or WS_ERR_NO_MEMORY. Since 0.1. */
 WS_API int ws_socket_respond_file(ws_socket *socket, const char *root);
 

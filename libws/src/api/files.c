@@ -82,8 +82,8 @@ const char *ws__file_type(const char *path) {
   return "application/octet-stream";
 }
 
-/* Opens a path below a folder, name by name. Returns -1 if there is no such
- * file. `path` is changed and restored. */
+/* Opens a path below a folder, name by name. Returns -1, with errno, if it
+ * cannot be opened. `path` is changed and restored. */
 static int open_below(const char *root, char *path) {
   int folder = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   char *name = path;
@@ -93,7 +93,7 @@ static int open_below(const char *root, char *path) {
     const int below =
         openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     *slash = '/';
-    close(folder);
+    ws__net_close(folder);
     folder = below;
     name = slash + 1;
   }
@@ -101,7 +101,7 @@ static int open_below(const char *root, char *path) {
   /* A FIFO must not have us wait for a writer. */
   const int fd =
       openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-  close(folder);
+  ws__net_close(folder);
   return fd;
 }
 
@@ -130,11 +130,6 @@ static uint16_t read_file(int fd, const ws_allocator *allocator,
   return 200;
 }
 
-static int respond_text(ws_socket *socket, uint16_t status, const char *text) {
-  static const ws_header plain = {"Content-Type", 12, "text/plain", 10};
-  return ws_socket_respond(socket, status, &plain, 1, text, strlen(text), NULL);
-}
-
 static int respond_data(ws_socket *socket, const char *path,
                         const uint8_t *data, size_t size) {
   const char *type = ws__file_type(path);
@@ -148,29 +143,39 @@ static int respond_data(ws_socket *socket, const char *path,
                            NULL);
 }
 
+/* Answers with another status than 200. */
+static int refuse(ws_socket *socket, uint16_t status) {
+  const char *text = "The file cannot be read.\n";
+  if (status == 404) text = "There is no such file.\n";
+  if (status == 405) text = "Only GET and HEAD.\n";
+  if (status == 413) text = "The file is too large.\n";
+  return ws__socket_respond_text(socket, status, text);
+}
+
+/* Why a file could not be opened: it is not there, or not for everyone, unless
+ * it is we who lack something. */
+static uint16_t status_of(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOMEM ? 500 : 404;
+}
+
 int ws_socket_respond_file(ws_socket *socket, const char *root) {
   const ws_request *request = ws__opening_request(&socket->conn);
   if (request == NULL) return WS_ERR_INVALID_STATE;
   if (strcmp(request->method, "GET") != 0 &&
       strcmp(request->method, "HEAD") != 0) {
-    return respond_text(socket, 405, "Only GET and HEAD.\n");
+    return refuse(socket, 405);
   }
   char path[WS__FILE_PATH_SIZE];
-  const int fd =
-      ws__file_path(request->target, path) ? open_below(root, path) : -1;
-  if (fd < 0) return respond_text(socket, 404, "There is no such file.\n");
+  if (!ws__file_path(request->target, path)) return refuse(socket, 404);
+  const int fd = open_below(root, path);
+  if (fd < 0) return refuse(socket, status_of(errno));
 
   const ws_allocator *allocator = ws__conn_allocator(&socket->conn);
   uint8_t *data;
   size_t size;
   const uint16_t status = read_file(fd, allocator, &data, &size);
   ws__net_close(fd);
-  if (status != 200) {
-    return respond_text(socket, status,
-                        status == 404   ? "There is no such file.\n"
-                        : status == 413 ? "The file is too large.\n"
-                                        : "The file cannot be read.\n");
-  }
+  if (status != 200) return refuse(socket, status);
   const int err = respond_data(socket, path, data, size);
   ws__free(allocator, data, size + 1);
   return err;

@@ -130,6 +130,11 @@ ws__extra *ws__socket_extra(ws_socket *socket);
 /* Takes the socket out of the loop and gives up the loop's reference. */
 void ws__socket_end(ws_socket *socket);
 
+/* Answers a request with a line of plain text. Returns as ws_socket_respond().
+ */
+int ws__socket_respond_text(ws_socket *socket, uint16_t status,
+                            const char *text);
+
 /* Answers a request of a server that is closing with 503. */
 void ws__socket_turn_away(ws_socket *socket);
 

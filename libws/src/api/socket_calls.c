@@ -5,6 +5,7 @@
 #include "io/net.h"
 
 #include <assert.h>
+#include <string.h>
 
 static_assert(WS_ADDRESS_SIZE == WS__ADDR_TEXT_SIZE, "any address fits");
 static_assert(WS_ERROR_SIZE == WS__DETAIL_SIZE, "any detail fits");
@@ -179,10 +180,14 @@ void ws_socket_set_streaming(ws_socket *socket, bool is_streaming) {
 
 /* -- Requests -------------------------------------------------------------- */
 
-void ws__socket_turn_away(ws_socket *socket) {
+int ws__socket_respond_text(ws_socket *socket, uint16_t status,
+                            const char *text) {
   static const ws_header plain = {"Content-Type", 12, "text/plain", 10};
-  static const char text[] = "The server is closing.\n";
-  (void)ws_socket_respond(socket, 503, &plain, 1, text, sizeof(text) - 1, NULL);
+  return ws_socket_respond(socket, status, &plain, 1, text, strlen(text), NULL);
+}
+
+void ws__socket_turn_away(ws_socket *socket) {
+  (void)ws__socket_respond_text(socket, 503, "The server is closing.\n");
 }
 
 int ws_socket_accept(ws_socket *socket, const ws_conn_answer *answer,

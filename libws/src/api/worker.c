@@ -6,11 +6,6 @@
 
 /* -- Requests -------------------------------------------------------------- */
 
-static void respond(ws_socket *socket, uint16_t status, const char *text) {
-  static const ws_header plain = {"Content-Type", 12, "text/plain", 10};
-  (void)ws_socket_respond(socket, status, &plain, 1, text, strlen(text), NULL);
-}
-
 /* Whether the target of a request is the path that handshakes are for; a query
  * makes no difference. */
 static bool is_for_path(const char *target, const char *path) {
@@ -56,12 +51,13 @@ static bool request_is_for_app(ws_socket *socket, const ws_request *request) {
     if (options->root != NULL) {
       (void)ws_socket_respond_file(socket, options->root);
     } else {
-      respond(socket, 426, "This is a WebSocket server.\n");
+      (void)ws__socket_respond_text(socket, 426,
+                                    "This is a WebSocket server.\n");
     }
     return false;
   }
   if (options->path != NULL && !is_for_path(request->target, options->path)) {
-    respond(socket, 404, "There is no WebSocket here.\n");
+    (void)ws__socket_respond_text(socket, 404, "There is no WebSocket here.\n");
     return false;
   }
   if (options->wants_upgrades) return true;
