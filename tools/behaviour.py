@@ -6,7 +6,7 @@
     behaviour.py --gaps    prints the rows without a test, a line for each language
 
 A test carries the numbers that stand in it, in the comment above it or in its
-name, as "Row 235.", "Rows 12, 13." or "Rows 361 to 367": the word, then numbers.
+name, as "Row 235.", "Rows 12, 13.", "Rows 361 to 367" or test_row_235.
 What stands in a table outside of any test counts for the file.
 """
 
@@ -68,7 +68,9 @@ def read_rows():
 
 # -- The tests -------------------------------------------------------------------
 
-MENTION = re.compile(r"\brows?[ _](\d+(?:(?:,| and| to|, and)\s+\d+)*)", re.IGNORECASE)
+MENTION = re.compile(
+    r"(?<![a-z])rows?[ _](\d+(?:(?:,| and| to|, and|_and|_to)[\s_]+\d+)*)", re.IGNORECASE
+)
 # What begins a line that goes on with a comment.
 COMMENT = re.compile(r"\n\s*(?:\*|#|--)")
 
@@ -77,7 +79,7 @@ def numbers_of(text, known):
     """The numbers that a text names, and of its ranges those that are `known`."""
     numbers = set()
     for mention in MENTION.findall(COMMENT.sub("\n ", text)):
-        for part in re.split(r",(?: and)?|and", mention):
+        for part in re.split(r",(?: and)?|and", mention.replace("_", " ")):
             first, _, last = part.partition("to")
             numbers.update({int(first), int(last or first)})
             numbers |= known & set(range(int(first), int(last or first)))

@@ -110,7 +110,8 @@ class RawEnd:
         self.is_reading = True
         self.has_ended = False
         sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if sock.family == socket.AF_INET:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def pump(self):
         """Moves what can be moved now."""
@@ -296,8 +297,8 @@ class Link:
             self.wire.write(self.wire.request_bytes(*lines) + behind)
             await self.wire.read_head()
             assert self.wire.status == 101
-        await self.until(lambda: ("open",) in self.log and self.ws.readyState != 0)
-        return self
+        await self.until(lambda: self.log and self.ws.readyState != 0)
+        assert self.log[0] == ("open",), self.log
 
     async def open_compressed(self, parameters=b"", **options):
         """The same, with permessage-deflate agreed on."""
