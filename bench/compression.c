@@ -14,7 +14,7 @@
 #include "report.h"
 #include "sections.h"
 
-#define KIB 1024
+#define KIB ((size_t)1024)
 
 /* Texts in a set: with 1 KiB, several windows full. */
 #define TEXT_COUNT 64

@@ -10,7 +10,7 @@
 #include "rivals.h"
 #include "sections.h"
 
-#define KIB 1024
+#define KIB ((size_t)1024)
 #define MIB (1024 * KIB)
 
 /* From here on the marks count. */

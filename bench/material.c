@@ -7,7 +7,7 @@
 #include "proto/frame.h"
 #include "proto/mask.h"
 
-#define CACHE_LINE 64
+#define CACHE_LINE ((size_t)64)
 #define PAGE       4096
 
 void must(bool claim, const char *text) {

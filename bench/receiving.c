@@ -18,7 +18,7 @@
 #include "sections.h"
 #include "wslay_peer.h"
 
-#define KIB 1024
+#define KIB ((size_t)1024)
 #define MIB (1024 * KIB)
 
 /* What one recv() brings at most. */

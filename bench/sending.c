@@ -13,7 +13,7 @@
 #include "sections.h"
 #include "wslay_peer.h"
 
-#define KIB 1024
+#define KIB ((size_t)1024)
 #define MIB (1024 * KIB)
 
 /* What the loop lends. Longer messages get memory from malloc. */

@@ -38,8 +38,9 @@ static void refuse(ws_socket *socket, uint16_t code, const char *reason) {
 }
 
 static char *copy(const char *text) {
-  char *result = malloc(strlen(text) + 1);
-  return result != NULL ? strcpy(result, text) : NULL;
+  const size_t size = strlen(text) + 1;
+  char *result = malloc(size);
+  return result != NULL ? memcpy(result, text, size) : NULL;
 }
 
 /* Says a line to all in the room of `socket`. */
@@ -114,7 +115,7 @@ static int serve(const ws_handlers *handlers, uint16_t port,
 }
 
 int main(int argc, char **argv) {
-  const uint16_t port = argc > 1 ? (uint16_t)atoi(argv[1]) : 8080;
+  const uint16_t port = argc > 1 ? (uint16_t)strtoul(argv[1], NULL, 10) : 8080;
 
   ws_handlers handlers;
   ws_handlers_init(&handlers);

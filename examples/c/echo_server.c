@@ -44,7 +44,7 @@ static int serve(const ws_handlers *handlers, uint16_t port,
 }
 
 int main(int argc, char **argv) {
-  const uint16_t port = argc > 1 ? (uint16_t)atoi(argv[1]) : 8080;
+  const uint16_t port = argc > 1 ? (uint16_t)strtoul(argv[1], NULL, 10) : 8080;
 
   ws_handlers handlers;
   ws_handlers_init(&handlers);

@@ -25,7 +25,7 @@ void peer_read_options(peer_options *options, int argc, char **argv) {
   int option;
   while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
     switch (option) {
-    case 'p': options->port = (uint16_t)atoi(optarg); break;
+    case 'p': options->port = (uint16_t)strtoul(optarg, NULL, 10); break;
     case 'z': options->has_compression = true; break;
     case 'b': options->is_broadcast = true; break;
     case 'c': options->tls_cert = optarg; break;

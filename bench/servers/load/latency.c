@@ -9,7 +9,7 @@
  * chooses the row and the PARTS_BITS after it the part. */
 static size_t slot_of(uint64_t ns) {
   if (ns < LATENCY_PARTS) return (size_t)ns;
-  const unsigned shift = 63u - (unsigned)__builtin_clzll(ns) - PARTS_BITS;
+  const size_t shift = 63u - (unsigned)__builtin_clzll(ns) - PARTS_BITS;
   return (size_t)((shift + 1) * LATENCY_PARTS + (ns >> shift) - LATENCY_PARTS);
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -10,8 +11,8 @@
 
 /* Idle is who uses less than 1 ms of 100; collectors of garbage and timers may
  * go on for ever, so patience ends. */
-#define SETTLE_STEP_NS   (100 * 1000 * 1000)
-#define SETTLE_IDLE_NS   (1 * 1000 * 1000)
+#define SETTLE_STEP_NS   (100L * 1000 * 1000)
+#define SETTLE_IDLE_NS   (1UL * 1000 * 1000)
 #define SETTLE_MAX_STEPS 30
 
 uint64_t process_cpu(pid_t pid) {
@@ -23,6 +24,12 @@ uint64_t process_cpu(pid_t pid) {
   return (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
 }
 
+/* The number after `name`; 0 if the line has another name. */
+static uint64_t number_after(const char *line, const char *name) {
+  const size_t len = strlen(name);
+  return strncmp(line, name, len) == 0 ? strtoull(line + len, NULL, 10) : 0;
+}
+
 uint64_t process_memory(pid_t pid) {
   char path[64];
   snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
@@ -32,10 +39,8 @@ uint64_t process_memory(pid_t pid) {
   uint64_t sum = 0;
   char line[256];
   while (fgets(line, sizeof(line), file) != NULL) {
-    unsigned long long kib;
-    if (sscanf(line, "Private_Clean: %llu kB", &kib) == 1 ||
-        sscanf(line, "Private_Dirty: %llu kB", &kib) == 1)
-      sum += kib * 1024;
+    sum += number_after(line, "Private_Clean:") * 1024;
+    sum += number_after(line, "Private_Dirty:") * 1024;
   }
   fclose(file);
   return sum;

@@ -12,7 +12,7 @@ typedef enum state {
 } state;
 
 /* Room for text of which every byte is written as four. */
-#define ESCAPED_SIZE (4 * WS__TAP_LINE + sizeof("..."))
+#define ESCAPED_SIZE (4 * (size_t)WS__TAP_LINE + sizeof("..."))
 
 void ws__tap_init(ws__tap *tap, const ws__trace *trace) {
   *tap = (ws__tap){.trace = trace, .number = ws__trace_number()};
@@ -32,8 +32,8 @@ static void end_text(const ws__tap_flow *flow, char *out) {
   memcpy(out, end, strlen(end) + 1);
 }
 
-static void put_text(const ws__tap_flow *flow, size_t from,
-                     char out[ESCAPED_SIZE]) {
+/* There is room for four characters of each byte, and ESCAPED_SIZE in all. */
+static void put_text(const ws__tap_flow *flow, size_t from, char *out) {
   for (size_t i = from; i < flow->have; i++) {
     const char c = (char)flow->shown[i];
     const bool is_plain = c >= ' ' && c <= '~' && c != '\\';

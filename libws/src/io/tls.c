@@ -112,12 +112,13 @@ int ws__tls_accept(ws_tls_context *context, const ws_allocator *allocator,
 }
 
 void ws__tls_free(ws__tls *tls) {
-  if (tls == NULL) return;
-  ws_tls_context *context = tls->context;
-  ws__tls *below = tls->below;
-  tls->backend->free(tls);
-  ws__tls_context_release(context);
-  ws__tls_free(below);
+  while (tls != NULL) {
+    ws_tls_context *context = tls->context;
+    ws__tls *below = tls->below;
+    tls->backend->free(tls);
+    ws__tls_context_release(context);
+    tls = below;
+  }
 }
 
 void ws__tls_flow_through(ws__tls *tls, ws__tls *below) {
@@ -229,9 +230,11 @@ ws__tls_status ws__tls_read(ws__tls *tls, void *buf, size_t len,
 }
 
 bool ws__tls_pending(ws__tls *tls) {
-  if (tls->end != WS__TLS_OK) return true;
-  if (tls->below != NULL && ws__tls_pending(tls->below)) return true;
-  return !tls->is_drained && tls->backend->pending(tls);
+  for (; tls != NULL; tls = tls->below) {
+    if (tls->end != WS__TLS_OK) return true;
+    if (!tls->is_drained && tls->backend->pending(tls)) return true;
+  }
+  return false;
 }
 
 /* -- Writing --------------------------------------------------------------- */
