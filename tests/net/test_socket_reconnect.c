@@ -296,6 +296,37 @@ static void credentials_do_not_go_to_another_origin(void **state) {
   assert_string_equal(ws_socket_url(end->socket), peer->listener->url);
 }
 
+/* What was redirected to may be gone for good, and with it the reason to leave
+ * credentials behind. */
+static void a_client_comes_back_to_where_it_was_sent_first(void **state) {
+  net *n = *state;
+  retry r = {0};
+  n->on_event = keep_retry;
+  n->arg = &r;
+  ws_header secret = header("Authorization", "Bearer secret");
+  ws_socket_options options = persistent();
+  options.max_redirects = 2;
+  options.headers = &secret;
+  options.header_count = 1;
+  net_end *end;
+  raw *peer = raw_visit(n, &options, &end);
+  raw *elsewhere = raw_listen(n);
+  for (unsigned times = 1; times <= 3; times++) {
+    assert_string_equal(raw_header(peer->request, "Authorization"),
+                        "Bearer secret");
+    redirect(peer, 302, elsewhere->url);
+    raw *there = raw_accept(elsewhere);
+    raw_take_request(there);
+    assert_null(raw_header(there->request, "Authorization"));
+    assert_string_equal(ws_socket_url(end->socket), elsewhere->url);
+    raw_close(there);
+    NET_UNTIL(n, r.count == times);
+    assert_string_equal(ws_socket_url(end->socket), peer->listener->url);
+    peer = raw_accept(peer->listener);
+    raw_take_request(peer);
+  }
+}
+
 static void a_circle_of_redirects_is_left_at_the_bound(void **state) {
   net *n = *state;
   net_end *end;
@@ -354,6 +385,7 @@ int main(void) {
       CASE(redirects_are_not_followed_unasked),
       CASE(a_redirect_within_an_origin_keeps_credentials),
       CASE(credentials_do_not_go_to_another_origin),
+      CASE(a_client_comes_back_to_where_it_was_sent_first),
       CASE(a_circle_of_redirects_is_left_at_the_bound),
       CASE(redirects_to_odd_places_are_not_followed),
       CASE(a_redirect_that_says_not_where_to_is_a_failure),

@@ -270,7 +270,8 @@ typedef struct ws_socket_options {
   int fd;
   /* How many redirects are followed. Defaults to none, as in a browser. When
    * host, port or scheme changes, credentials are dropped; from wss to ws, and
-   * to Unix sockets, none is followed. */
+   * to Unix sockets, none is followed. A client that connects again begins with
+   * its first URL. */
   uint32_t max_redirects;
   /* Refuse the ports a browser refuses (Fetch standard, "port blocking"). */
   bool block_bad_ports;
@@ -371,9 +372,10 @@ WS_API void ws_socket_resume(ws_socket *socket);
 /* As ws_conn_set_streaming(). Since 0.1. */
 WS_API void ws_socket_set_streaming(ws_socket *socket, bool is_streaming);
 
-/* Attributes, as in the browser and ws/conn.h. The URL is that of a client; ""
- * on a server, where the OPEN event has the request. Strings live as long as
- * the handle. Since 0.1. */
+/* Attributes, as in the browser and ws/conn.h. The URL is that of a client, and
+ * the one that a redirect has led to; "" on a server, where the OPEN event has
+ * the request. Strings live as long as the handle, or until a client begins
+ * anew, for a redirect or to connect again. Since 0.1. */
 WS_API ws_state ws_socket_ready_state(const ws_socket *socket);
 WS_API uint64_t ws_socket_buffered_amount(const ws_socket *socket);
 WS_API const char *ws_socket_protocol(const ws_socket *socket);

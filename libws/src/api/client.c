@@ -105,12 +105,10 @@ static void leave(ws_socket *socket) {
 
 static void free_client(ws__client *client, const ws_allocator *allocator) {
   ws_url_free(client->url);
+  ws_url_free(client->home);
   free_options(allocator, client->options);
   ws__free(allocator, client->headers, client->headers_size);
-  if (client->authorization != NULL) {
-    ws__free(allocator, client->authorization,
-             strlen(client->authorization) + 1);
-  }
+  ws__client_forget_authorization(client);
   ws_conn_config_free(client->wait_config);
   ws_conn_config_free(client->config);
   ws__free(allocator, client, sizeof(*client));

@@ -49,7 +49,8 @@ struct ws__client {
   ws_conn_config *config;
   ws_conn_config *wait_config; /* Without a deadline for the handshake. */
   ws__client_options *options;
-  ws_url *url; /* The one that is reached for; after redirects another. */
+  ws_url *url;  /* The one that is reached for. */
+  ws_url *home; /* The application's, if redirects led to another; or NULL. */
 
   ws__step step;
   ws__proxy *proxy;
@@ -100,6 +101,9 @@ bool ws__is_bad_port(uint16_t port);
 
 /* ws__endpoint_ops.filter. */
 bool ws__client_filter(ws_socket *socket, ws_event *event);
+
+/* Forgets the credentials that a redirect takes along. */
+void ws__client_forget_authorization(ws__client *client);
 
 /* The wait is over: begins the next attempt. */
 void ws__client_retry(ws__client *client);

@@ -89,20 +89,24 @@ static const char *find_objection(const ws__client *client, const ws_url *to) {
   return NULL;
 }
 
+void ws__client_forget_authorization(ws__client *client) {
+  if (client->authorization == NULL) return;
+  ws__free(allocator_of(client), client->authorization,
+           strlen(client->authorization) + 1);
+  client->authorization = NULL;
+}
+
 /* Credentials stay within the origin they were meant for. */
 static int keep_credentials(ws__client *client, const ws_url *to) {
-  const ws_allocator *allocator = allocator_of(client);
   const bool is_same = strcmp(client->url->origin, to->origin) == 0;
-  if (!is_same) client->is_elsewhere = true;
-  if (!is_same && client->authorization != NULL) {
-    ws__free(allocator, client->authorization,
-             strlen(client->authorization) + 1);
-    client->authorization = NULL;
+  if (!is_same) {
+    client->is_elsewhere = true;
+    ws__client_forget_authorization(client);
   }
   const char *own = client->url->authorization;
   if (!is_same || own == NULL || client->authorization != NULL) return 0;
   const size_t size = strlen(own) + 1;
-  client->authorization = ws__alloc(allocator, size);
+  client->authorization = ws__alloc(allocator_of(client), size);
   if (client->authorization == NULL) return WS_ERR_NO_MEMORY;
   memcpy(client->authorization, own, size);
   return 0;
@@ -146,8 +150,22 @@ static bool follow(ws__client *client, ws_event *event) {
     return false;
   }
   client->redirects++;
-  ws_url_free(from);
+  if (client->home == NULL) client->home = from;
+  else ws_url_free(from);
   return true;
+}
+
+/* Forgets where redirects have led: "the client ought to continue to use the
+ * original target URI for future requests" (RFC 9110 15.4.3), and what they led
+ * to may be what was lost. */
+static void go_home(ws__client *client) {
+  client->redirects = 0;
+  client->is_elsewhere = false;
+  ws__client_forget_authorization(client);
+  if (client->home == NULL) return;
+  ws_url_free(client->url);
+  client->url = client->home;
+  client->home = NULL;
 }
 
 /* -- Reconnecting ---------------------------------------------------------- */
@@ -193,7 +211,7 @@ static bool announce_retry(ws__client *client, ws_event *event) {
   const uint32_t delay = choose_delay(client);
   client->failures++;
   client->retry_at = client->endpoint.loop->now + delay;
-  client->redirects = 0;
+  go_home(client);
 
   event->type = WS_EVENT_RECONNECT;
   event->u.error = client->cause;
