@@ -128,6 +128,7 @@ build = {
             "libws/src/io/tls_openssl_error.c",
             "libws/src/io/tls_openssl_pem.c",
             "libws/src/io/clock.c",
+            "libws/src/io/thread.c",
             "libws/src/io/poller.c",
             "libws/src/io/poller_epoll.c",
             "libws/src/io/poller_kqueue.c",

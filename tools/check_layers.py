@@ -36,7 +36,7 @@ LAYERS = [
     ["proto/conn", "proto/tunnel"],
 
     # io/: the operating system. Stands beside proto/, not on it.
-    ["io/clock", "io/fork"],
+    ["io/clock", "io/fork", "io/thread"],
     ["io/rand", "io/net", "io/poller"],
     ["io/resolver", "io/dial", "io/trace"],
     ["io/tls"],

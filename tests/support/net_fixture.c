@@ -139,8 +139,9 @@ static void check_order(const net_end *end, ws_event_type type) {
   }
 }
 
-/* Rows 105, 108, 124. */
+/* Rows 105, 108, 124; and the loop is there, to open another socket in. */
 static void check_state(const net_end *end, ws_event_type type) {
+  assert_non_null(ws_socket_loop(end->socket));
   const ws_state state = ws_socket_ready_state(end->socket);
   switch (type) {
   case WS_EVENT_REQUEST:

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -41,6 +42,16 @@ static void limit_descriptors_no_more(void) {
 
 /* -- Threads --------------------------------------------------------------- */
 
+/* The signals of the program are for its own threads. */
+static void expect_no_signals(ws_socket *socket, const ws_event *event) {
+  (void)event;
+  sigset_t mask;
+  bool is_deaf = pthread_sigmask(SIG_SETMASK, NULL, &mask) == 0 &&
+                 sigismember(&mask, SIGINT) == 1 &&
+                 sigismember(&mask, SIGUSR1) == 1;
+  (void)ws_socket_send_text(socket, is_deaf ? "deaf" : "open", 4);
+}
+
 static ws_handlers handlers;
 
 static ws_server_options with_workers(uint32_t workers) {
@@ -50,6 +61,16 @@ static ws_server_options with_workers(uint32_t workers) {
   options.workers = workers;
   options.handlers = &handlers;
   return options;
+}
+
+static void threads_take_no_signals(void **state) {
+  net *n = *state;
+  const ws_server_options options = with_workers(1);
+  handlers.on_open = expect_no_signals;
+  net_serve(n, &options);
+  net_end *client = net_connect(n, n->url, NULL);
+  NET_UNTIL(n, client->messages == 1);
+  assert_last_message(client, "deaf", 4);
 }
 
 /* Those that ran already end, and what they leave behind finds nobody. */
@@ -278,6 +299,7 @@ static void an_inherited_descriptor_is_taken_over_in_any_case(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      CASE(threads_take_no_signals),
       CASE(a_server_whose_threads_cannot_all_be_made_is_none),
       CASE(workers_end_with_the_loop_also_without_memory),
       CASE(a_child_does_not_wait_for_the_workers_of_its_parent),

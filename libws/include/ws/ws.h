@@ -383,7 +383,8 @@ WS_API const char *ws_socket_extensions(const ws_socket *socket);
 WS_API const char *ws_socket_url(const ws_socket *socket);
 WS_API ws_role ws_socket_role(const ws_socket *socket);
 
-/* The loop it is in; NULL once it has ended. Since 0.1. */
+/* The loop it is in; NULL after the pull that follows its CLOSE event. Since
+ * 0.1. */
 WS_API ws_loop *ws_socket_loop(const ws_socket *socket);
 
 /* The server that a socket belongs to, NULL for a client. Since 0.1. */
@@ -467,8 +468,10 @@ typedef struct ws_server_options {
   uint32_t max_connections;
   uint32_t max_connections_per_address;
   /* Threads that serve, each with a loop and (TCP) a listener of its own; the
-   * handlers are called on them. 0: the loop that the server is made in does
-   * it. At most 1,024. Needs handlers: their events cannot be pulled. */
+   * handlers are called on them, with all signals blocked. 0: the loop that the
+   * server is made in does it. At most 1,024. Needs handlers: their events
+   * cannot be pulled. Calls for the server, unless they are for any thread, stay
+   * with the thread of the loop it was made in. */
   uint32_t workers;
   /* Optional. */
   const ws_handlers *handlers;

@@ -2,7 +2,7 @@
  * the orderly end. */
 #include "api/server.h"
 #include "api/pack.h"
-#include "io/resolver.h"
+#include "io/thread.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -160,7 +160,9 @@ static int start_thread(ws_server *server, ws__worker *worker) {
   worker->last_order.open = open_last_order;
   worker->farewell.open = open_farewell;
   ws__worker_retain(worker); /* For its farewell. */
-  if (pthread_create(&worker->thread, NULL, run_worker, worker) == 0) return 0;
+  if (ws__thread_start(&worker->thread, NULL, run_worker, worker) == 0) {
+    return 0;
+  }
   ws__worker_release(worker);
   return WS_ERR_NO_MEMORY;
 }

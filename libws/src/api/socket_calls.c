@@ -238,7 +238,8 @@ ws_role ws_socket_role(const ws_socket *socket) {
 }
 
 ws_loop *ws_socket_loop(const ws_socket *socket) {
-  return socket->stage != WS__STAGE_GONE ? ws__socket_loop(socket) : NULL;
+  const bool is_in_loop = ws__heap_contains(&socket->source.deadline);
+  return is_in_loop ? ws__socket_loop(socket) : NULL;
 }
 
 ws_server *ws_socket_server(const ws_socket *socket) {

@@ -8,12 +8,12 @@
 #include "io/resolver.h"
 
 #include "base/list.h"
+#include "io/thread.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 
 /* getaddrinfo() keeps DNS answers and the buffers of its plug-ins on the stack.
@@ -155,23 +155,15 @@ static void *run(void *arg) {
   return NULL;
 }
 
-/* Starts a thread that nobody waits for and that takes none of the program's
- * signals. Returns 0 or an errno value. */
+/* Starts a thread that nobody waits for. Returns 0 or an errno value. */
 static int start_thread(task *t) {
   pthread_attr_t attributes;
   int error = pthread_attr_init(&attributes);
   if (error != 0) return error;
-  sigset_t all, before;
-  sigfillset(&all);
   pthread_t thread;
   error = pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   if (error == 0) error = pthread_attr_setstacksize(&attributes, THREAD_STACK);
-  /* A thread begins with the mask of the one that creates it. */
-  if (error == 0) error = pthread_sigmask(SIG_SETMASK, &all, &before);
-  if (error == 0) {
-    error = pthread_create(&thread, &attributes, run, t);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-  }
+  if (error == 0) error = ws__thread_start(&thread, &attributes, run, t);
   pthread_attr_destroy(&attributes);
   return error;
 }
