@@ -163,6 +163,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
 #define VISIT(name) Py_VISIT(state->name##_error);
   CORE_ERRORS(VISIT)
 #undef VISIT
+  Py_VISIT(state->sent);
   Py_VISIT(state->get_running_loop);
   Py_VISIT(state->host_module);
   return 0;
@@ -180,6 +181,7 @@ static int module_clear(PyObject *module) {
   CORE_NAMES(CLEAR)
 #undef CLEAR
   Py_CLEAR(state->empty_text);
+  Py_CLEAR(state->sent);
   Py_CLEAR(state->get_running_loop);
   Py_CLEAR(state->host_module);
   return 0;

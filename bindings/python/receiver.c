@@ -290,10 +290,85 @@ static PyType_Spec iterator_spec = {
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = iterator_slots};
 
+/* -- What has been sent ---------------------------------------------------- */
+
+static PySendResult sent_send(PyObject *op, PyObject *value,
+                              PyObject **out_result) {
+  (void)op;
+  (void)value;
+  *out_result = Py_NewRef(Py_None);
+  return PYGEN_RETURN;
+}
+
+static PyObject *sent_next(PyObject *op) {
+  (void)op;
+  return NULL; /* Which is StopIteration. */
+}
+
+static PyObject *sent_send_method(PyObject *op, PyObject *value) {
+  (void)op;
+  (void)value;
+  PyErr_SetNone(PyExc_StopIteration);
+  return NULL;
+}
+
+static PyObject *sent_throw(PyObject *op, PyObject *args) {
+  (void)op;
+  return raise_given(args);
+}
+
+static PyObject *sent_close(PyObject *op, PyObject *unused) {
+  (void)op;
+  (void)unused;
+  Py_RETURN_NONE;
+}
+
+static int sent_traverse(PyObject *op, visitproc visit, void *arg) {
+  Py_VISIT(Py_TYPE(op));
+  return 0;
+}
+
+static void sent_dealloc(PyObject *op) {
+  PyObject_GC_UnTrack(op);
+  core_free(op);
+}
+
+static PyMethodDef sent_methods[] = {{"send", sent_send_method, METH_O, NULL},
+                                     {"throw", sent_throw, METH_VARARGS, NULL},
+                                     {"close", sent_close, METH_NOARGS, NULL},
+                                     {0}};
+
+static PyType_Slot sent_slots[] = {
+    {Py_tp_doc, "An awaitable that waits for nothing, again and again."},
+    {Py_tp_new, core_refuse_new},
+    {Py_tp_dealloc, sent_dealloc},
+    {Py_tp_traverse, sent_traverse},
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, sent_next},
+    {Py_tp_methods, sent_methods},
+    {Py_am_await, PyObject_SelfIter},
+    {Py_am_send, sent_send},
+    {0, NULL}};
+
+static PyType_Spec sent_spec = {
+    .name = "libws._core._Sent",
+    .basicsize = sizeof(PyObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = sent_slots};
+
+static int add_sent(PyObject *module, core_state *state) {
+  if (core_add_type(module, &sent_spec, NULL, &state->sent_type) < 0) return -1;
+  state->sent = (PyObject *)PyObject_GC_New(PyObject, state->sent_type);
+  if (state->sent == NULL) return -1;
+  PyObject_GC_Track(state->sent);
+  return 0;
+}
+
 int core_add_receivers(PyObject *module) {
   core_state *state = core_state_of_module(module);
-  if (core_add_type(module, &receiver_spec, NULL, &state->receiver_type) < 0) {
+  if (core_add_type(module, &receiver_spec, NULL, &state->receiver_type) < 0 ||
+      core_add_type(module, &iterator_spec, NULL, &state->iterator_type) < 0) {
     return -1;
   }
-  return core_add_type(module, &iterator_spec, NULL, &state->iterator_type);
+  return add_sent(module, state);
 }

@@ -237,13 +237,18 @@ static PyObject *socket_queued(PyObject *op, void *closure) {
   return PyLong_FromSize_t(queue != NULL ? queue->count : 0);
 }
 
+bool core_socket_has_room(const core_socket *self, size_t len) {
+  ws_conn_stats stats;
+  ws_socket_get_stats(self->handle, &stats);
+  return stats.bytes_queued <= self->high_water &&
+         len <= self->high_water - stats.bytes_queued;
+}
+
 static PyObject *socket_is_full(PyObject *op, void *closure) {
   (void)closure;
   const core_socket *self = (core_socket *)op;
   if (self->handle == NULL || self->has_ended) Py_RETURN_FALSE;
-  ws_conn_stats stats;
-  ws_socket_get_stats(self->handle, &stats);
-  return PyBool_FromLong(stats.bytes_queued > self->high_water);
+  return PyBool_FromLong(!core_socket_has_room(self, 0));
 }
 
 static PyObject *socket_failure(PyObject *op, void *closure) {

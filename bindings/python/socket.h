@@ -75,6 +75,9 @@ extern PyMethodDef core_socket_methods[];
 /* Takes the next item of the queue, or NULL without exception. */
 PyObject *core_socket_pop(core_socket *self);
 
+/* Whether so much more may wait to be sent before a drain is due. */
+bool core_socket_has_room(const core_socket *self, size_t len);
+
 /* The ConnectionClosed that says how the socket ended. */
 PyObject *core_socket_closed_error(core_socket *self);
 

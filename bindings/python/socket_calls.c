@@ -124,6 +124,27 @@ static PyObject *socket_send(PyObject *op, PyObject *const *args,
   Py_RETURN_NONE;
 }
 
+/* What needs no look from the shells: text or bytes, for a socket that is open
+ * and has room. Returns 1 if it was sent, 0 if not. */
+static int send_if_simple(core_socket *self, PyObject *data) {
+  if (!PyUnicode_Check(data) && !PyBytes_CheckExact(data)) return 0;
+  if (ws_socket_ready_state(self->handle) != WS_STATE_OPEN) return 0;
+  core_payload payload;
+  if (core_payload_get(data, &payload) < 0) return -1;
+  int result = core_socket_has_room(self, payload.len);
+  if (result > 0 && transmit(self, &payload) < 0) result = -1;
+  core_payload_release(&payload);
+  return result;
+}
+
+static PyObject *socket_post(PyObject *op, PyObject *data) {
+  core_socket *self = (core_socket *)op;
+  const int result = check(self) < 0 ? -1 : send_if_simple(self, data);
+  if (result < 0) return NULL;
+  if (result == 0) Py_RETURN_NONE;
+  return Py_NewRef(core_socket_state(self)->sent);
+}
+
 static int close_with(core_socket *self, const core_close *how) {
   const char *reason = how->reason.data;
   const size_t len = how->reason.len;
@@ -476,6 +497,10 @@ PyMethodDef core_socket_methods[] = {
     {"publish", CORE_METHOD(socket_publish), METH_FASTCALL | METH_KEYWORDS,
      "publish(topic, data, /, *, compress=True)\n--\n\n"
      "Send to all other sockets that subscribe to a topic."},
+    {"_post", socket_post, METH_O,
+     "_post(data, /)\n--\n\n"
+     "Send, and return what may be awaited; or None, and send nothing, if there "
+     "is something to be looked at or waited for."},
     {"_start_queue", socket_start_queue, METH_VARARGS,
      "_start_queue(max_messages=16, max_bytes=1048576, streaming=False, /)\n"
      "--\n\nQueue messages instead of dispatching them."},

@@ -37,6 +37,7 @@
   X(constant)         \
   X(receiver)         \
   X(iterator)         \
+  X(sent)             \
   X(server)           \
   X(connection)
 
@@ -118,6 +119,8 @@ typedef struct core_state {
   CORE_NAMES(CORE_NAME_FIELD)
 #undef CORE_NAME_FIELD
   PyObject *empty_text;
+  /* What send() of the shells returns when there is nothing to wait for. */
+  PyObject *sent;
   /* asyncio's, once asyncio has been imported; NULL before. */
   PyObject *get_running_loop;
   /* libws._host, once it is needed. */

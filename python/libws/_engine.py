@@ -217,6 +217,9 @@ class EngineSocket:
         self._resume_if_room()
         return item
 
+    def _post(self, data: object) -> None:
+        return None
+
     def _iterate(self, other: AsyncIterator[Any]) -> AsyncIterator[Any]:
         return other
 

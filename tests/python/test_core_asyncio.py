@@ -600,3 +600,44 @@ def test_waiters_are_callable_or_none():
     ws._start_queue()
     with pytest.raises(RuntimeError, match="asyncio"):
         ws._recv().send(None)
+
+
+def test_post_sends_what_needs_no_look():
+    """What is full, closed or of another type is left to the caller."""
+
+    async def main():
+        def script(wire):
+            wire.open()
+            wire.expect(TEXT, "é".encode())
+            wire.expect(BINARY, bytes(100))
+            wire.echo_close()
+
+        with Peer(script) as peer:
+            ws = libws.WebSocket(peer.url, send_high_water=1000)
+            assert ws._post("x") is None  # It is CONNECTING.
+            opened = asyncio.get_running_loop().create_future()
+            ws.onopen = opened.set_result
+            await opened
+            sent = ws._post("é")
+            assert await sent is None
+            assert await sent is None  # Again and again.
+            assert ws._post(bytes(100)) is sent
+            assert ws._post(bytes(1001)) is None
+            assert ws._post(bytearray(1)) is None
+            assert ws._post(5) is None
+            assert asyncio.iscoroutine(sent)
+            assert await asyncio.create_task(sent) is None
+            with pytest.raises(ZeroDivisionError):
+                sent.throw(ZeroDivisionError)
+            sent.close()
+            assert list(sent) == []
+            with pytest.raises(TypeError):
+                type(sent)()
+            closed = asyncio.get_running_loop().create_future()
+            ws.onclose = closed.set_result
+            ws.close()
+            assert ws._post("x") is None
+            await closed
+            assert ws._post("x") is None
+
+    asyncio.run(main())

@@ -43,23 +43,21 @@ if TYPE_CHECKING:
 class Sending(Coroutine[Any, Any, None]):
     """What send() returns: a coroutine that nobody has to await.
 
-    What there is to wait for, if anything, begins when it is awaited.
+    The wait begins when it is awaited.
     """
 
     __slots__ = ("_begin", "_begun")
 
-    def __init__(self, begin: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
+    def __init__(self, begin: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._begin = begin
         self._begun: Coroutine[Any, Any, None] | None = None
 
     def __await__(self) -> Generator[Any, Any, None]:
-        return _NOTHING if self._begin is None else self._begin().__await__()
+        return self._begin().__await__()
 
     # The rest is for asyncio.create_task().
 
     def send(self, value: Any, /) -> Any:
-        if self._begin is None:
-            raise StopIteration
         if self._begun is None:
             self._begun = self._begin()
         return self._begun.send(value)
@@ -72,10 +70,6 @@ class Sending(Coroutine[Any, Any, None]):
     def close(self) -> None:
         if self._begun is not None:
             self._begun.close()
-
-
-_NOTHING: Any = iter(())
-_SENT = Sending(None)
 
 
 class Connection(BaseConnection["asyncio.Future[float]"]):
@@ -201,27 +195,26 @@ class Connection(BaseConnection["asyncio.Future[float]"]):
 
         Raises ConnectionClosed.
         """
+        if text is None and self._held is None:
+            sent: Sending | None = self._socket._post(message)
+            if sent is not None:
+                return sent
+        return self._send(message, text)
+
+    def _send(self, message: Message | Pieces, text: bool | None) -> Sending:
         if not is_message(message):
             # To be awaited, and to be warned about otherwise.
             return self._send_stream(message, text)  # type: ignore[arg-type, return-value]
         if self._held is not None:
             self._held.append((copied(message), text))  # type: ignore[arg-type]
             return Sending(self._settle)
-        socket = self._socket
-        if socket.readyState != WebSocket.OPEN:
-            return self._refuse()
-        if text is None:
-            socket.send(message)  # type: ignore[arg-type]
-        else:
-            socket.send(message, binary=not text)  # type: ignore[arg-type]
-        return Sending(self._drain) if socket._is_full else _SENT
-
-    def _refuse(self) -> Sending:
-        """The connection is not open any more. How it ends may not be known yet,
-        but will be to whoever waits."""
         if self._socket.readyState == WebSocket.CLOSED:
             raise self._socket._closed_error()
-        return Sending(self._raise_closed)
+        if self._socket.readyState != WebSocket.OPEN:
+            # How it ends is not known yet, but will be to whoever waits.
+            return Sending(self._raise_closed)
+        self._socket.send(message, binary=is_binary(text))  # type: ignore[arg-type]
+        return Sending(self._drain)
 
     async def _raise_closed(self) -> None:
         await self.wait_closed()
