@@ -473,9 +473,9 @@ static int check(core_request *self) {
 
 /* What an answer of the library came to. */
 static int conclude(core_request *self, int err, const char *reason) {
-  if (err != 0) return core_raise(self->loop->state, err, reason);
-  core_request_end(self);
-  return 0;
+  /* A server that is closing has said so to the client: that was the answer. */
+  if (err == 0 || err == WS_ERR_INVALID_STATE) core_request_end(self);
+  return err == 0 ? 0 : core_raise(self->loop->state, err, reason);
 }
 
 int core_request_accept(core_request *self, const ws_conn_answer *answer) {

@@ -373,7 +373,7 @@ class Link:
         await self.turns()
         for log in self.logs.values():
             check_order([event[0] for event in log])
-        assert self.reported == []
+        assert not self.reported, [repr(error) for error in self.reported]
 
 
 def url_of(listener, path="/"):
