@@ -94,11 +94,11 @@ install_missing() {
   { "${sudo[@]}" apt-get -q update
     "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
       apt-get -q install -y --no-install-recommends $missing; } \
-    >"$out/install.log" 2>&1 || {
-    tail -n 15 "$out/install.log"
-    echo "Could not install all of it. If there is no network, install these packages" \
-      "when there is one; what needs them is left out now."
-  }
+    >"$out/install.log" 2>&1 && return
+  tail -n 2 "$out/install.log"
+  echo "Still missing: $(missing_packages | xargs)"
+  echo "They come from the archive of the distribution, which has to be reached once;" \
+    "what needs them is left out now."
 }
 
 # -- Building ----------------------------------------------------------------------
@@ -156,7 +156,8 @@ build_lua() {
 
 build() {
   echo "Building the library and its command (C) ..."
-  step c build_c || give_up "This did not work; all of it is in build/demo/c.log."
+  step c build_c || give_up "This did not work, and there is no chat without it;" \
+    "all of it is in build/demo/c.log."
   guests=(C)
   for language in Python Lua; do
     echo "Building the binding for $language ..."
