@@ -1,8 +1,10 @@
 /* test_socket_messages.c - messages in and out, for both roles against a raw
  * peer: what arrives, in which order, and what leaves (sections F, G, H and N
  * of the behaviour table). */
+#include <dirent.h>
 #include <stdlib.h>
 
+#include "io/loop.h"
 #include "raw_peer.h"
 
 static void send_text(const net_end *end, const char *text) {
@@ -393,6 +395,39 @@ static void nothing_is_left_of_many_connections(void **state) {
   assert_int_equal(net_descriptors(), descriptors);
 }
 
+/* Threads of this process, where the system tells. */
+static int count_threads(void) {
+  DIR *tasks = opendir("/proc/self/task");
+  if (tasks == NULL) return 0;
+  int count = 0;
+  while (readdir(tasks) != NULL)
+    count++;
+  closedir(tasks);
+  return count;
+}
+
+/* what a message needs for itself is gone with it. */
+static void messages_leave_no_thread_timer_or_memory(void **state) {
+  net *n = *state;
+  net_serve(n, NULL);
+  net_end *client, *server;
+  net_open_pair(n, NULL, &client, &server);
+  send_text(client, "first");
+  NET_UNTIL(n, server->messages == 1);
+  net_settle(n);
+  const int threads = count_threads();
+  const size_t sources = n->loop->deadlines.len;
+  const size_t held = n->alloc.held;
+  for (unsigned i = 2; i <= 1000; i++) {
+    send_text(client, "another");
+    NET_UNTIL(n, server->messages == i);
+    assert_int_equal(n->loop->deadlines.len, sources);
+  }
+  net_settle(n);
+  assert_int_equal(count_threads(), threads);
+  assert_int_equal(n->alloc.held, held);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       BOTH_ROLES(texts_and_bytes_arrive_as_they_are),
@@ -413,6 +448,7 @@ int main(void) {
       CASE(sending_before_open_is_refused),
       BOTH_ROLES(a_prepared_message_arrives_like_any_other),
       CASE(nothing_is_left_of_many_connections),
+      CASE(messages_leave_no_thread_timer_or_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
