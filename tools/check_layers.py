@@ -23,7 +23,7 @@ LAYERS = [
 
     # proto/: the protocol. Bytes and times come in as arguments; no operating
     # system, no socket, no clock, no random source.
-    ["proto/cpu", "proto/ip", "proto/percent"],
+    ["proto/cpu", "proto/idn", "proto/ip", "proto/percent"],
     ["proto/utf8", "proto/mask", "proto/sha1", "proto/base64"],
     ["proto/url"],
     ["proto/frame"],
@@ -79,7 +79,7 @@ PUBLIC_SYSTEM = {"stdbool.h", "stddef.h", "stdint.h"}
 SYSTEM = {"base": LIBC, "proto": LIBC}
 SYSTEM_EXTRA = {
     "proto/deflate": {"zlib.h"},
-    "proto/url": {"idn2.h"},
+    "proto/idn": {"idn2.h", "dlfcn.h"},
     "proto/mask": {"immintrin.h", "arm_neon.h"},
     "proto/utf8": {"immintrin.h", "arm_neon.h"},
 }

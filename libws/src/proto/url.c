@@ -13,6 +13,7 @@
 #include "base/ascii.h"
 #include "base/buf.h"
 #include "proto/base64.h"
+#include "proto/idn.h"
 #include "proto/ip.h"
 #include "proto/percent.h"
 #include "proto/utf8.h"
@@ -20,13 +21,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-#ifndef WS_HAVE_IDN2
-#define WS_HAVE_IDN2 0
-#endif
-#if WS_HAVE_IDN2
-#include <idn2.h>
-#endif
 
 #define IPV4_PARTS  4
 #define IPV6_PIECES (WS__IP6_SIZE / 2)
@@ -420,26 +414,6 @@ static bool has_forbidden_character(slice domain) {
   return false;
 }
 
-/* Puts the xn-- form of p->host in its place. */
-static int idn_to_ascii(parser *p) {
-#if WS_HAVE_IDN2
-  int err = ws__buf_append(&p->host, p->allocator, "", 1);
-  if (err != 0) return err;
-  uint8_t *ascii = NULL;
-  const int result = idn2_lookup_u8(p->host.data, &ascii,
-                                    IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
-  if (result == IDN2_MALLOC) return WS_ERR_NO_MEMORY;
-  if (result != IDN2_OK) {
-    return refuse(p, "the host is not a valid international domain name");
-  }
-  err = replace_host(p, (const char *)ascii);
-  idn2_free(ascii);
-  return err;
-#else
-  return refuse(p, "this build has no international domain names (libidn2)");
-#endif
-}
-
 /* Section 3.3, "domain to ASCII", on p->host. An ASCII domain is only
  * lower-cased: "When beStrict is false and domain is an ASCII string, the
  * algorithm returns domain lowercased regardless of Unicode ToASCII's outcome,
@@ -451,7 +425,8 @@ static int domain_to_ascii(parser *p) {
     if (!is_ascii(c)) is_all_ascii = false;
     p->host.data[i] = (uint8_t)ws__to_lower(c);
   }
-  return is_all_ascii ? 0 : idn_to_ascii(p);
+  if (is_all_ascii) return 0;
+  return ws__idn_to_ascii(&p->host, p->allocator, &p->reason);
 }
 
 /* Section 3.5, "host parser". */
