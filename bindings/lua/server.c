@@ -4,6 +4,8 @@
 #include "options.h"
 #include "tls.h"
 
+#include <limits.h>
+
 #define SERVER_TYPE "libws.server"
 
 static ws_server *check(lua_State *L) {
@@ -91,6 +93,27 @@ static int server_listen(lua_State *L) {
   return 1;
 }
 
+/* server:adopt(fd, data, tls) -> true, or nil, message, code */
+static int server_adopt(lua_State *L) {
+  ws_server *server = check(L);
+  const int fd = lws_check_whole(L, 2, "fd", 0, INT_MAX);
+  size_t len = 0;
+  const char *data =
+      lua_isnoneornil(L, 3) ? NULL : lws_check_string(L, 3, "data", &len);
+  ws_tls_context *tls = NULL;
+  if (!lua_isnoneornil(L, 4)) {
+    lua_settop(L, 4);
+    lws_read_tls(L, "tls", &tls, 4);
+  }
+  ws_error error = {.message = ""};
+  ws_socket *socket; /* Its events will say. */
+  const int err = ws_server_adopt(server, fd, tls, data, len, &socket, &error);
+  if (err == WS_ERR_TLS) return lws_push_failure(L, err, error.message);
+  if (err != 0) return lws_raise_error(L, err, &error);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
 /* server:close(code, reason, seconds) */
 static int server_close(lua_State *L) {
   ws_server *server = check(L);
@@ -162,6 +185,7 @@ static int server_stats(lua_State *L) {
 void lws_server_register(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"listen", server_listen},
+      {"adopt", server_adopt},
       {"close", server_close},
       {"stop_listening", server_stop_listening},
       {"publish", server_publish},

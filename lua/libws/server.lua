@@ -207,6 +207,15 @@ end
 
 Server.__close = Server.close
 
+--- Serves a connection that was accepted elsewhere: the descriptor of a connected
+-- socket, which is the server's from now on; what was read from it already; and
+-- for wss a TLS context, or its options. Returns true; or nil, message, code.
+function Server:adopt(fd, data, context)
+  local o = { tls = context }
+  tls.make_server(o)
+  return self._handle:adopt(fd, data, o.tls)
+end
+
 --- Stops listening and nothing else.
 function Server:stopListening()
   self._handle:stop_listening()

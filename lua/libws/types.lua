@@ -213,6 +213,12 @@ local WebSocketClass = {}
 ---@return boolean
 function WebSocketClass.is(value) end
 
+---Like the DOM's AbortSignal: when it has its event "abort", it takes the listener
+---away.
+---@class libws.Signal
+---@field aborted boolean?
+---@field addEventListener fun(self: libws.Signal, type: "abort", listener: fun(), options: { once: true })
+
 ---@alias libws.Listener fun(event: any)|{ handleEvent: fun(self: table, event: any) }
 
 ---@class libws.WebSocket
@@ -242,7 +248,7 @@ local WebSocket = {}
 
 ---@param type string
 ---@param listener libws.Listener?
----@param options? { once: boolean? }
+---@param options? { once: boolean?, signal: libws.Signal? }
 function WebSocket:addEventListener(type, listener, options) end
 
 ---@param type string
@@ -419,6 +425,15 @@ local Server = {}
 ---@param reason? string
 ---@param timeout? number Default: close_timeout.
 function Server:close(code, reason, timeout) end
+
+---Serves a connection that was accepted elsewhere.
+---@param fd integer A connected socket, taken over.
+---@param data? string What was read from it already.
+---@param tls? libws.TLSServerOptions|libws.TLSContext For wss.
+---@return true?
+---@return string? message
+---@return string? code
+function Server:adopt(fd, data, tls) end
 
 ---Stops listening; open sockets stay.
 function Server:stopListening() end

@@ -189,9 +189,29 @@ end
 
 -- -- Listeners -----------------------------------------------------------------
 
+--- DOM 2.8: "If an AbortSignal is passed for options's signal, then the event
+-- listener will be removed when signal is aborted." The signal keeps neither the
+-- socket nor the listener.
+local function follow(signal, ws, kind, listener)
+  local weak = setmetatable({ ws = ws, listener = listener }, { __mode = "v" })
+  signal:addEventListener("abort", function()
+    if weak.ws and weak.listener then
+      weak.ws:removeEventListener(kind, weak.listener)
+    end
+  end, { once = true })
+end
+
+--- Options: once, and signal, whose event "abort" takes the listener away.
 function WebSocket:addEventListener(kind, listener, options)
   check_self(self, "addEventListener")
+  local signal = type(options) == "table" and options.signal or nil
+  if signal and signal.aborted then
+    return
+  end
   target.add(self._listeners, kind, listener, options)
+  if signal and listener ~= nil then
+    follow(signal, self, kind, listener)
+  end
   changed_listeners(self)
 end
 

@@ -211,13 +211,26 @@ function Peer:read_frame()
   return first, mask and apply_mask(payload, mask) or payload, mask
 end
 
+--- Writes all of it, or what the other side takes before it closes.
 function Peer:write(data)
   local sent = 0
   support.run_until(function()
-    local last, _, part = self.sock:send(data, sent + 1)
+    local last, err, part = self.sock:send(data, sent + 1)
     sent = last or part or sent
-    return sent >= #data
+    return sent >= #data or err == "closed"
   end)
+end
+
+--- A frame as this side of a connection writes it: a client masks.
+function Peer:frame(first, payload)
+  return support.frame(first, payload, self.is_client and "mask" or nil)
+end
+
+--- Reads a Close frame. Returns its code.
+function Peer:read_close()
+  local first, payload = self:read_frame()
+  assert(first == 0x88, "a Close frame expected")
+  return #payload >= 2 and payload:byte(1) * 256 + payload:byte(2) or nil
 end
 
 --- Waits until the other side has closed, throwing away what it sends.
@@ -227,6 +240,21 @@ function Peer:wait_eof()
     self.input = ""
     return self.is_eof
   end)
+end
+
+--- At the end of a clean closing handshake: a server closes at once, a client
+-- waits for the server. What came last stays in `input`.
+function Peer:wait_eof_or_close()
+  if self.is_client then
+    support.run_until(function()
+      self:fill()
+      return self.is_eof
+    end)
+  else
+    support.settle()
+    self:fill()
+  end
+  self:close()
 end
 
 function Peer:close()
@@ -246,6 +274,11 @@ function support.listen()
       return accepted
     end)
     return new_peer(accepted)
+  end
+  --- Whether somebody is connecting, who has not been accepted.
+  function listener.is_asked()
+    support.settle()
+    return socket.select({ sock }, nil, 0)[1] ~= nil
   end
   function listener.close()
     sock:close()
@@ -301,6 +334,34 @@ function support.raw_client(server, target, lines)
     support.unpack(lines or {}),
   }, "\r\n") .. "\r\n\r\n")
   return peer
+end
+
+--- A socket of a server of ours, and the raw client it is connected to.
+function support.open_raw_server(options)
+  local all, ws = {}, nil
+  for name, value in pairs(options or {}) do
+    all[name] = value
+  end
+  function all.onconnection(socket_of_server)
+    ws = socket_of_server
+    table.insert(support.kept, ws)
+  end
+  local peer = support.raw_client(support.serve(all))
+  peer.is_client = true
+  peer:read_head()
+  support.run_until(function()
+    return ws
+  end)
+  return ws, peer
+end
+
+--- A test for both roles: calls fn(open), where open(options) returns an open
+-- socket of ours and its raw peer.
+function support.in_both_roles(fn)
+  return function()
+    fn(support.open_raw)
+    fn(support.open_raw_server)
+  end
 end
 
 -- -- Recording -----------------------------------------------------------------

@@ -59,12 +59,57 @@ describe("a WebSocket", function()
     end
   end)
 
-  it("ignores unknown values of binaryType (rows 115, 116)", function()
+  it("ignores unknown values of binaryType (rows 115, 116, 354)", function()
     local ws = support.new "ws://h/"
     ws.binaryType = "arraybuffer"
     assert.are.equal("arraybuffer", ws.binaryType)
-    ws.binaryType = "notBlobOrArrayBuffer"
-    assert.are.equal("arraybuffer", ws.binaryType)
+    for _, value in ipairs { "notBlobOrArrayBuffer", "nodebuffer", "fragments" } do
+      ws.binaryType = value
+      assert.are.equal("arraybuffer", ws.binaryType)
+    end
+  end)
+
+  it("has the methods of an EventTarget, and those of a browser (row 121)", function()
+    local ws = support.new "ws://h/"
+    for _, name in ipairs { "addEventListener", "removeEventListener", "dispatchEvent", "send", "close" } do
+      assert.are.equal("function", type(ws[name]))
+    end
+  end)
+
+  it("has ping() as an extension, which brings no event of a browser's (row 304)", function()
+    local ws, peer = support.open_raw()
+    local record = support.record(ws)
+    assert.is_nil(ws.onping)
+    ws:ping "x"
+    assert.are.equal("x", (select(2, peer:read_frame())))
+    peer:write(support.frame(0x8A, "x") .. support.frame(0x89, "y") .. support.frame(0x88, ""))
+    assert.are.equal("y", (select(2, peer:read_frame())))
+    assert.is_nil(peer:read_close())
+    peer:close()
+    assert.are.same({ 'close(1005,"",true)' }, record.wait())
+  end)
+
+  it("has the limits it promises, and none only by name (row 345)", function()
+    local client, peer = support.open_raw { close_timeout = 0.02 }
+    peer:write("\130\127\0\0\0\0\1\0\0\1") -- 16 MiB + 1.
+    assert.are.equal(1009, peer:read_close())
+    local server, raw = support.open_raw_server { close_timeout = 0.02 }
+    raw:write("\130\255\0\0\0\0\0\16\0\1mask") -- 1 MiB + 1.
+    assert.are.equal(1009, raw:read_close())
+    support.run_until(function()
+      return client.readyState == 3 and server.readyState == 3
+    end)
+    raises("TypeError", support.new, "ws://h/", nil, { max_message = 0 })
+    server, raw = support.open_raw_server { max_message = false }
+    local len
+    server.onmessage = function(ev)
+      len = #ev.data
+    end
+    raw:write("\130\255\0\0\0\0\0\16\0\1\0\0\0\0" .. ("x"):rep(1024 * 1024 + 1))
+    support.run_until(function()
+      return len
+    end)
+    assert.are.equal(1024 * 1024 + 1, len)
   end)
 
   it("takes fields of the application", function()

@@ -191,7 +191,7 @@ describe("the constructor", function()
     raises("TypeError", new, "ws://h/", nil, { headers = { ["X-A"] = 1 } })
   end)
 
-  it("sends no Origin unless asked to (row 66)", function()
+  it("sends no Origin unless asked to (rows 66, 352)", function()
     for _, origin in ipairs { false, "https://x" } do
       local listener = support.listen()
       new(listener.url, nil, { origin = origin or nil })

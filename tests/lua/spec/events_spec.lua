@@ -188,6 +188,49 @@ describe("events", function()
     assert.are.equal(1, count)
   end)
 
+  --- What addEventListener takes for `signal`.
+  local function new_signal()
+    local signal = { aborted = false }
+    function signal.addEventListener(self, kind, listener, options)
+      assert(self == signal and kind == "abort" and options.once)
+      signal.listener = listener
+    end
+    function signal:abort()
+      self.aborted = true
+      self.listener()
+    end
+    return signal
+  end
+
+  it("do not reach a listener whose signal was aborted (row 275)", function()
+    local ws = support.new "ws://h/"
+    local signal, count = new_signal(), 0
+    local function listener()
+      count = count + 1
+    end
+    ws:addEventListener("foo", listener, { signal = signal })
+    ws:dispatchEvent(libws.Event "foo")
+    signal:abort()
+    ws:dispatchEvent(libws.Event "foo")
+    ws:addEventListener("foo", listener, { signal = signal })
+    ws:dispatchEvent(libws.Event "foo")
+    assert.are.equal(1, count)
+  end)
+
+  it("have signals that keep no socket", function()
+    local signal = new_signal()
+    local weak = setmetatable({}, { __mode = "v" })
+    local function listen()
+      weak.ws = libws.WebSocket("ws://h/", nil, { loop = support.loop })
+      weak.ws:addEventListener("foo", function() end, { signal = signal })
+    end
+    listen()
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(weak.ws)
+    signal:abort()
+  end)
+
   it("do not reach listeners added or removed meanwhile (row 265)", function()
     local ws, letters, add = new_with_letters()
     local late = add "late"

@@ -65,6 +65,117 @@ describe("calls that wait", function()
     raises("TypeError", libws.connect, "ws://h/", true)
   end)
 
+  it("have what was negotiated (row 315)", both(function()
+    local ws = assert(support.connect(support.serve_echo({ protocols = "chat" }).url, { protocols = "chat" }))
+    assert.are.equal("chat", ws.protocol)
+    assert.is_truthy(ws.extensions:find "^permessage%-deflate")
+    ws:close()
+  end))
+
+  it("close with what they are told (rows 322, 323)", both(function()
+    local server = support.serve_echo()
+    for _, case in ipairs {
+      { {}, 1005, "" },
+      { { nil, "" }, 1005, "" },
+      { { nil, "non-empty" }, 1000, "non-empty" },
+    } do
+      local ws = assert(support.connect(server.url))
+      ws:close(case[1][1], case[1][2])
+      assert.are.same({ case[2], case[3], true }, { ws:waitClosed(5) })
+    end
+  end))
+
+  it("check what they close with (row 324)", function()
+    local ws = assert(support.connect(support.serve_echo().url))
+    raises("TypeError", ws.close, ws, true)
+    raises("SyntaxError", ws.close, ws, 1000, ("x"):rep(124))
+    for _, code in ipairs { 999, 1001, 2999, 5000 } do
+      raises("InvalidAccessError", ws.close, ws, code)
+    end
+    assert.are.equal(1, ws.readyState)
+  end)
+
+  it("all fail when the handshake is given up (row 325)", function()
+    local listener = support.listen()
+    local ws = support.new(listener.url)
+    local received, closed
+    support.loop:spawn(function()
+      received = { ws:receive() }
+    end)
+    support.loop:spawn(function()
+      closed = { ws:waitClosed() }
+    end)
+    ws:close()
+    support.run_until(function()
+      return received and closed
+    end)
+    assert.are.same({ "closed", 1006, "" }, { received[2], received[3], received[4] })
+    assert.are.same({ 1006, "", false }, closed)
+    listener.close()
+  end)
+
+  it("fail alike when the connection is lost (rows 329, 330, 348)", function()
+    local ws, peer = support.open_raw { send_high_water = 1 }
+    ws:sendBinary(("x"):rep(8 * 1024 * 1024))
+    local drained, received, closed
+    support.loop:spawn(function()
+      drained = { ws:drain() }
+    end)
+    support.loop:spawn(function()
+      received = { ws:receive() }
+    end)
+    support.loop:spawn(function()
+      closed = { ws:waitClosed() }
+    end)
+    support.settle()
+    assert.is_nil(drained)
+    peer:close()
+    support.run_until(function()
+      return drained and received and closed
+    end)
+    assert.are.same({ "closed", 1006, "" }, { drained[2], drained[3], drained[4] })
+    assert.are.same({ "closed", 1006, "" }, { received[2], received[3], received[4] })
+    assert.are.same({ 1006, "", false }, closed)
+    ws:send "x" -- As in a browser, this raises nothing.
+    assert.are.same({ "closed", 1006, "" }, { select(2, ws:drain()) })
+  end)
+
+  it("tell when all has been written (row 348)", function()
+    local ws, peer = support.open_raw { send_high_water = 1 }
+    local size = 8 * 1024 * 1024
+    ws:sendBinary(("x"):rep(size))
+    local is_written
+    support.loop:spawn(function()
+      is_written = ws:drain()
+    end)
+    local got = 0
+    support.run_until(function()
+      peer:fill()
+      got = got + #peer.input
+      peer.input = ""
+      return is_written
+    end)
+    assert.are.equal(0, ws.bufferedAmount)
+    support.run_until(function()
+      peer:fill()
+      got = got + #peer.input
+      peer.input = ""
+      return got == size + 14
+    end)
+  end)
+
+  it("take and give text and bytes, and nothing else (rows 332, 333)", both(function()
+    local ws = assert(support.connect(support.serve_echo().url))
+    ws:send "text"
+    ws:sendBinary "bytes"
+    assert.are.same({ "text", false }, { (ws:receive(5)), false })
+    assert.are.same({ "bytes", true, true }, { ws:receive(5) })
+    for _, value in ipairs { 1, true, {}, print } do
+      raises("TypeError", ws.send, ws, value)
+    end
+    ws:close()
+  end))
+
   it("iterate over messages until the end", function()
     local server = support.serve {
       onconnection = function(ws)

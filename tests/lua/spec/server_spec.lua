@@ -1,5 +1,6 @@
 -- Servers (behaviour section T).
 local libws = require "libws"
+local socket = require "socket"
 local support = require "support"
 local raises = support.raises
 
@@ -35,10 +36,10 @@ describe("a server", function()
   end)
 
   it("hands out sockets that are open, and what came with the request (rows 359, 360, 382, 383)", function()
-    local got, request, socket
+    local got, request, accepted
     local server = support.serve {
       onconnection = function(ws, req)
-        socket, request = ws, req
+        accepted, request = ws, req
         assert(ws.readyState == 1)
         ws.onmessage = function(ev)
           got = ev.data
@@ -56,12 +57,12 @@ describe("a server", function()
       { request.method, request.target, request.path, request.headers["X-Forwarded-For"] }
     )
     assert.is_truthy(request.remote:find "^127.0.0.1:%d+$")
-    assert.are.equal(server.url .. "/chat?room=1", socket.url)
-    assert.are.equal(server, socket.server)
-    assert.is_true(server.clients[socket])
+    assert.are.equal(server.url .. "/chat?room=1", accepted.url)
+    assert.are.equal(server, accepted.server)
+    assert.is_true(server.clients[accepted])
     peer:close()
     support.run_until(function()
-      return socket.readyState == 3
+      return accepted.readyState == 3
     end)
     support.settle()
     assert.is_nil(next(server.clients))
@@ -178,6 +179,104 @@ describe("a server", function()
     assert.is_truthy(response:find "\r\n\r\nhi$")
     response = answer_to(server, "GET /other HTTP/1.1\r\nHost: h\r\n\r\n")
     assert.is_truthy(response:find "^HTTP/1.1 426")
+  end)
+
+  it("serves its path alone (row 368)", function()
+    local server = support.serve { path = "/chat" }
+    assert.are.equal(101, status_of(support.raw_client(server, "/chat?room=1")))
+    assert.are.equal(404, status_of(support.raw_client(server, "/other")))
+  end)
+
+  it("serves connections that were accepted elsewhere (row 374)", function()
+    local server = support.serve_echo()
+    local listener = assert(socket.bind("127.0.0.1", 0))
+    local _, port = listener:getsockname()
+    local ws = support.new(("ws://127.0.0.1:%d/"):format(port))
+    listener:settimeout(0)
+    local sock, first
+    support.run_until(function()
+      sock = sock or listener:accept()
+      if sock then
+        sock:settimeout(0)
+        first = (first or "") .. select(3, sock:receive(65536))
+      end
+      return first and first ~= ""
+    end)
+    assert.is_true(server:adopt(sock:getfd(), first))
+    sock:setfd(-1)
+    local got
+    ws.onopen = function()
+      ws:send "x"
+    end
+    ws.onmessage = function(ev)
+      got = ev.data
+    end
+    support.run_until(function()
+      return got
+    end)
+    assert.are.equal("x", got)
+    listener:close()
+    raises("TypeError", server.adopt, server, "1")
+    raises("TypeError", server.adopt, server, 0, 5)
+    raises("TypeError", server.adopt, server, 0, nil, 5)
+  end)
+
+  it("lists its open sockets, unless told not to (row 375)", function()
+    for _, tracks in ipairs { true, false } do
+      local server = support.serve { client_tracking = tracks }
+      local ws = assert(support.connect(server.url))
+      local count = 0
+      support.run_until(function()
+        return server:stats().opened == 1
+      end)
+      support.settle()
+      for _ in pairs(server.clients) do
+        count = count + 1
+      end
+      assert.are.equal(tracks and 1 or 0, count)
+      ws:close()
+      ws:waitClosed(5)
+      support.run_until(function()
+        return server:stats().connections == 0
+      end)
+      support.settle()
+      assert.is_nil(next(server.clients))
+    end
+  end)
+
+  it("refuses handshakes once it is closed (row 377)", function()
+    local server = support.serve {}
+    local ws = assert(support.connect(server.url))
+    local peer = support.raw(server)
+    peer:write "GET / HTTP/1.1\r\n"
+    support.run_until(function()
+      return server:stats().accepted == 2
+    end)
+    support.settle()
+    server:close()
+    peer:write(
+      "Host: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
+        .. support.KEY
+        .. "\r\n\r\n"
+    )
+    assert.are.equal(503, status_of(peer))
+    assert.are.equal(1001, (ws:waitClosed(5)))
+  end)
+
+  it("answers what is no handshake, and bothers nobody (row 378)", function()
+    local called = 0
+    local function hook()
+      called = called + 1
+    end
+    local server = support.serve { onupgrade = hook, onconnection = hook, onerror = hook }
+    for request, status in pairs {
+      ["NONSENSE\r\n\r\n"] = "400",
+      ["GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"] = "426",
+      ["GET / HTTP/1.1\r\nHost: h\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"] = "426",
+    } do
+      assert.are.equal(status, answer_to(server, request):match "^HTTP/1.1 (%d+)", request)
+    end
+    assert.are.equal(0, called)
   end)
 
   it("closes in good order (rows 293, 376, 379)", function()

@@ -37,7 +37,7 @@ describe("TLS", function()
     return support.serve_echo { tls = { cert = cert, key = key } }
   end
 
-  it("is spoken with a certificate that is trusted", function()
+  it("is spoken with a certificate that is trusted (row 352)", function()
     local server = serve()
     assert.is_truthy(server.url:find "^wss://")
     for _, options in ipairs {
@@ -76,7 +76,7 @@ describe("TLS", function()
     raises("TypeError", libws.serve, { loop = support.loop, port = 0, tls = {} })
   end)
 
-  it("chooses certificates by name and asks for those of clients", function()
+  it("chooses certificates by name and asks for those of clients (row 352)", function()
     local server = support.serve_echo {
       tls = { certificates = { { cert = cert, key = key } }, ca = cert, client_auth = "required" },
     }
