@@ -187,7 +187,7 @@ run() {
   wait $! || status=$?
   [ $status -ne 0 ] || return 0
   # What went well is left out.
-  grep -vE '^ok [0-9]+|^ *Start +[0-9]+:|^\[ *[0-9]+%\]' "$out/$name.log" | tail -n 400
+  grep -vE '^ok [0-9]+|^ *Start +[0-9]+:|^\[ *[0-9]+%\]| Passed +[0-9.]+ sec$|\.\.\. ok$' "$out/$name.log" | tail -n 400
   [ $status -ne 124 ] || echo "stopped after $seconds seconds"
   echo "FAILED: $name"
   return 1

@@ -260,6 +260,33 @@ static void ip_literals_are_read_and_written(void **state) {
   }
 }
 
+/* As a proxy or a certificate is asked for it. */
+static void the_host_of_an_address_stands_alone(void **state) {
+  (void)state;
+  char text[WS__ADDR_TEXT_SIZE];
+  static const struct {
+    const char *host;
+    const char *text;
+  } cases[] = {
+      {"1.2.3.4", "1.2.3.4"},
+      {"[::1]", "::1"},
+      {"2001:DB8::1", "2001:db8::1"},
+      {"::ffff:1.2.3.4", "::ffff:1.2.3.4"},
+      {"fe80::1%4294967295", "fe80::1%4294967295"},
+      {"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255%4294967295",
+       "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295"},
+  };
+  for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+    const ws__addr addr = ip(cases[i].host, 80);
+    assert_ptr_equal(ws__addr_host(&addr, text), text);
+    assert_string_equal(text, cases[i].text);
+  }
+  const ws__addr path = path_addr("socket");
+  assert_string_equal(ws__addr_host(&path, text), "");
+  const ws__addr unknown = {0};
+  assert_string_equal(ws__addr_host(&unknown, text), "");
+}
+
 static void what_is_no_ip_literal_is_left_alone(void **state) {
   (void)state;
   static const char *const hosts[] = {
@@ -876,6 +903,26 @@ static void what_is_no_stream_socket_is_not_adopted(void **state) {
   close_pair(ends);
 }
 
+/* For the workers of a server, of which each closes its own. */
+static void
+a_shared_socket_lives_until_both_descriptors_are_closed(void **state) {
+  (void)state;
+  ws__addr addr, peer;
+  const int listener = listen_at(ip("127.0.0.1", 0), &addr);
+  int copy = -1;
+  assert_int_equal(ws__net_share(listener, &copy), 0);
+  assert_int_not_equal(copy, listener);
+  assert_ours(copy);
+  ws__net_close(listener);
+  const int client = connect_to(&addr);
+  const int server = accept_from(copy, &peer);
+  ws__net_close(client);
+  ws__net_close(server);
+  ws__net_close(copy);
+
+  assert_int_equal(ws__net_share(copy, &copy), EBADF);
+}
+
 static void descriptors_over_1023_are_as_good_as_others(void **state) {
   (void)state;
   struct rlimit before, more;
@@ -1001,6 +1048,7 @@ int main(void) {
   cmocka_unit_test_setup_teardown(name, set_up, check_descriptors)
   const struct CMUnitTest tests[] = {
       CASE(ip_literals_are_read_and_written),
+      CASE(the_host_of_an_address_stands_alone),
       CASE(what_is_no_ip_literal_is_left_alone),
       CASE(the_zone_may_be_the_name_of_an_interface),
       CASE(a_unix_path_must_fit),
@@ -1031,6 +1079,7 @@ int main(void) {
       CASE(counts_that_cannot_be_are_errors),
       CASE(inherited_stream_sockets_become_like_our_own),
       CASE(what_is_no_stream_socket_is_not_adopted),
+      CASE(a_shared_socket_lives_until_both_descriptors_are_closed),
       CASE(descriptors_over_1023_are_as_good_as_others),
       CASE(keepalive_probes_can_be_set),
       CASE(close_is_called_once_and_leaves_errno_alone),
