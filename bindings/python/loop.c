@@ -157,10 +157,6 @@ static int loop_init(PyObject *op, PyObject *args, PyObject *kwargs) {
   return 0;
 }
 
-static bool is_foreign(const core_loop *self) {
-  return self->forks != self->state->forks;
-}
-
 /* The host does not watch any more. It may be closed. */
 static void leave_host(core_loop *self) {
   int fd;
@@ -181,11 +177,16 @@ static void leave_host(core_loop *self) {
  */
 void core_loop_end(core_loop *self) {
   if (self->handle == NULL) return;
-  if (!is_foreign(self)) leave_host(self);
+  if (!core_loop_is_foreign(self)) leave_host(self);
   for (core_root *r = self->roots.next; r != &self->roots; r = r->next) {
     if (r->on_end != NULL) r->on_end(r);
   }
   core_loop_run_errands(self);
+  if (self->thread != NULL) {
+    core_thread_end(self->thread, core_loop_is_foreign(self));
+    core_thread_release(self->thread);
+    self->thread = NULL;
+  }
   ws_loop *handle = self->handle;
   self->handle = NULL;
   delist(self);
@@ -225,11 +226,24 @@ static void loop_dealloc(PyObject *op) {
   core_free(op);
 }
 
+core_thread *core_loop_thread(core_loop *self) {
+  if (self->thread == NULL &&
+      core_thread_start(self->state, self->handle, &self->thread) < 0) {
+    return NULL;
+  }
+  return self->thread;
+}
+
+bool core_loop_is_alive(const core_loop *self) {
+  return ws_loop_is_alive(self->handle) ||
+         (self->thread != NULL && core_thread_is_alive(self->thread));
+}
+
 /* -- Which loop ------------------------------------------------------------ */
 
 int core_loop_check(core_loop *self) {
   const char *text = NULL;
-  if (is_foreign(self)) {
+  if (core_loop_is_foreign(self)) {
     text = "the loop belongs to the parent process";
   } else if (self->handle == NULL) {
     text = "the loop is closed";
@@ -242,7 +256,7 @@ int core_loop_check(core_loop *self) {
 }
 
 static bool is_usable(const core_loop *self) {
-  return self->handle != NULL && !is_foreign(self);
+  return self->handle != NULL && !core_loop_is_foreign(self);
 }
 
 /* The thread's own loop, made when it is asked for first, or after a fork. */
@@ -452,8 +466,7 @@ static PyObject *loop_closed(PyObject *op, void *closure) {
 static PyObject *loop_alive(PyObject *op, void *closure) {
   (void)closure;
   const core_loop *self = (core_loop *)op;
-  return PyBool_FromLong(self->handle != NULL &&
-                         ws_loop_is_alive(self->handle));
+  return PyBool_FromLong(self->handle != NULL && core_loop_is_alive(self));
 }
 
 static PyObject *loop_host(PyObject *op, void *closure) {

@@ -11,6 +11,7 @@
 #define CORE_LOOP_H
 
 #include "event.h"
+#include "thread.h"
 
 /* Lives in an object that a loop can keep alive. Zeroed but for `object`, it is
  * in no list. */
@@ -51,6 +52,8 @@ struct core_loop {
   core_uv_timeout_fn host_uv_timeout;
   const void *host_uv;
 
+  core_thread *thread; /* Of sockets with driver="thread"; NULL before. */
+
   /* An event to use again, which spares the collector much work. */
   core_message_event *spare;
 
@@ -70,12 +73,24 @@ core_loop *core_loop_current(core_state *state);
 /* `object`, which must be a Loop, or with None the current one. */
 core_loop *core_loop_choose(core_state *state, PyObject *object);
 
+/* The thread that drives sockets for it, started when it is asked for first.
+ * NULL with an exception. Borrowed. */
+core_thread *core_loop_thread(core_loop *loop);
+
 /* RuntimeError when the loop may not be used now, by this thread. */
 int core_loop_check(core_loop *loop);
 
 /* Keep an object alive, and no longer. Once, however often they are called. */
 void core_loop_keep(core_loop *loop, core_root *root);
 void core_loop_let_go(core_root *root);
+
+/* Whether this is a forked child, and the loop its parent's. */
+static inline bool core_loop_is_foreign(const core_loop *loop) {
+  return loop->forks != loop->state->forks;
+}
+
+/* Whether anything may come that it has to run for. */
+bool core_loop_is_alive(const core_loop *loop);
 
 /* Whether the loop must not be touched, because another thread waits in it. */
 static inline bool core_loop_is_away(const core_loop *loop) {

@@ -81,6 +81,13 @@ static int begin_settling(core_loop *self) {
   return call_soon(self);
 }
 
+/* The next event: of the loop or, when its turn is over, of the thread that
+ * drives sockets for it. */
+static bool next_event(core_loop *self, ws_event *event) {
+  if (ws_loop_next(self->handle, event)) return true;
+  return self->thread != NULL && core_thread_next(self->thread, event);
+}
+
 /* Pulls and delivers until the turn is over or something ends it early: an
  * event is a task of its own (WHATWG WebSockets 4, "queue a task"), so what a
  * handler made to run soon comes before the next event. */
@@ -89,7 +96,7 @@ static int pull(core_loop *self, size_t *count) {
   const Py_ssize_t before = is_guest ? host_work(self) : 0;
   ws_event event;
   while (!self->is_stopped && !self->should_close && self->handle != NULL &&
-         ws_loop_next(self->handle, &event)) {
+         next_event(self, &event)) {
     ++*count;
     const int has_called = deliver(self, &event);
     if (has_called < 0) return -1;
@@ -196,6 +203,12 @@ PyObject *core_loop_on_settle(PyObject *op, PyObject *unused) {
 
 /* -- Running --------------------------------------------------------------- */
 
+/* Whether there is something to do that the library knows nothing of. */
+static bool has_something(const core_loop *self) {
+  return self->posted != NULL || self->errands != NULL ||
+         (self->thread != NULL && core_thread_has_events(self->thread));
+}
+
 static int wait_for(core_loop *self, int timeout_ms) {
   if (core_loop_check(self) < 0) return -1;
   if (self->is_dispatching) {
@@ -203,7 +216,7 @@ static int wait_for(core_loop *self, int timeout_ms) {
                     "the loop cannot be run inside of a handler");
     return -1;
   }
-  if (self->posted != NULL || self->errands != NULL) timeout_ms = 0;
+  if (has_something(self)) timeout_ms = 0;
   int err;
   if (timeout_ms == 0) {
     err = ws_loop_wait(self->handle, 0);
@@ -238,7 +251,7 @@ static int run(core_loop *self) {
   self->is_stopped = false;
   int result = 0;
   while (result == 0 && !self->is_stopped && self->handle != NULL &&
-         (ws_loop_is_alive(self->handle) || self->posted != NULL)) {
+         (core_loop_is_alive(self) || self->posted != NULL)) {
     result = wait_for(self, -1);
     size_t count = 0;
     if (result == 0) result = dispatch(self, &count);

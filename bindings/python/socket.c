@@ -9,7 +9,7 @@
 /* Which listeners keep a socket alive, by its state. */
 static bool is_heard(const core_socket *self) {
   const unsigned heard = self->target.heard;
-  switch (ws_socket_ready_state(self->handle)) {
+  switch (core_socket_state_shown(self)) {
   case WS_STATE_CONNECTING: return (heard & ~(unsigned)CORE_CUSTOM) != 0;
   case WS_STATE_OPEN:
     return (heard & ~(unsigned)(CORE_CUSTOM | CORE_OPEN)) != 0;
@@ -44,8 +44,10 @@ static PyObject *socket_new(PyTypeObject *type, PyObject *args,
   return (PyObject *)self;
 }
 
-void core_socket_join(core_socket *self, core_loop *loop, ws_socket *handle) {
+void core_socket_join(core_socket *self, core_loop *loop, core_thread *thread,
+                      ws_socket *handle) {
   self->loop = loop;
+  if (thread != NULL) self->thread = core_thread_retain(thread);
   self->handle = ws_socket_retain(handle);
   ws_socket_set_user_data(handle, self);
 }
@@ -55,7 +57,8 @@ core_socket *core_socket_accept(core_loop *loop, PyTypeObject *type,
                                 bool is_tracked, uint64_t high_water) {
   core_socket *self = (core_socket *)socket_new(type, NULL, NULL);
   if (self == NULL) return NULL;
-  core_socket_join(self, (core_loop *)Py_NewRef((PyObject *)loop), handle);
+  core_socket_join(self, (core_loop *)Py_NewRef((PyObject *)loop), NULL,
+                   handle);
   self->request = Py_NewRef(request);
   self->is_tracked = is_tracked;
   self->high_water = high_water != 0 ? high_water : CORE_HIGH_WATER;
@@ -96,17 +99,50 @@ static void abandon(ws_socket *handle) {
   (void)ws_socket_close(handle, 0, "", 0);
 }
 
+int core_socket_do(core_socket *self, core_errand_fn fn) {
+  if (core_socket_is_away(self)) {
+    return core_loop_do(self->loop, fn, self->handle);
+  }
+  core_socket_hold(self);
+  fn(self->handle);
+  core_socket_let_go(self);
+  return 0;
+}
+
+int core_socket_pause(core_socket *self) {
+  if (self->thread == NULL) return core_socket_do(self, ws_socket_pause);
+  core_socket_hold(self);
+  core_line_pause(&self->line, self->handle);
+  core_socket_let_go(self);
+  return 0;
+}
+
+int core_socket_resume(core_socket *self) {
+  if (self->thread == NULL) return core_socket_do(self, ws_socket_resume);
+  core_socket_hold(self);
+  core_line_resume(&self->line, self->handle);
+  core_socket_let_go(self);
+  return 0;
+}
+
+/* In a forked child the connection is the parent's, and what the thread was
+ * doing at that moment is left as it was. */
 static void leave_connection(core_socket *self) {
   ws_socket *handle = self->handle;
   if (handle == NULL) return;
+  const bool is_foreign = core_loop_is_foreign(self->loop);
+  if (is_foreign && self->thread != NULL) return;
+  core_socket_hold(self);
   ws_socket_set_user_data(handle, NULL);
+  core_socket_let_go(self);
   ws_sender_free(self->sender);
-  if (!self->has_ended && self->loop->forks == core_socket_state(self)->forks &&
-      core_loop_do(self->loop, abandon, handle) < 0) {
+  if (!self->has_ended && !is_foreign && core_socket_do(self, abandon) < 0) {
     PyErr_Clear();
   }
   self->handle = NULL;
+  core_socket_hold(self);
   ws_socket_release(handle);
+  core_socket_let_go(self);
 }
 
 static void socket_dealloc(PyObject *op) {
@@ -118,6 +154,7 @@ static void socket_dealloc(PyObject *op) {
   core_queue_free(self->queue);
   Py_XDECREF(self->origin);
   Py_XDECREF(self->close_info);
+  core_thread_release(self->thread);
   Py_XDECREF(self->loop);
   core_free(op);
 }
@@ -128,14 +165,17 @@ static PyObject *socket_ready_state(PyObject *op, void *closure) {
   (void)closure;
   const core_socket *self = (core_socket *)op;
   if (self->handle == NULL) return PyLong_FromLong(WS_STATE_CONNECTING);
-  return PyLong_FromLong(ws_socket_ready_state(self->handle));
+  return PyLong_FromLong(core_socket_state_shown(self));
 }
 
 static PyObject *socket_buffered_amount(PyObject *op, void *closure) {
   (void)closure;
   const core_socket *self = (core_socket *)op;
   if (self->handle == NULL) return PyLong_FromLong(0);
-  return PyLong_FromUnsignedLongLong(ws_socket_buffered_amount(self->handle));
+  core_socket_hold(self);
+  const uint64_t amount = ws_socket_buffered_amount(self->handle);
+  core_socket_let_go(self);
+  return PyLong_FromUnsignedLongLong(amount);
 }
 
 /* Host and target of the request, as the client's URL must have been. */
@@ -153,21 +193,30 @@ static PyObject *socket_url(PyObject *op, void *closure) {
   const core_socket *self = (core_socket *)op;
   if (self->handle == NULL) return PyUnicode_FromString("");
   if (self->request != NULL) return url_of_request(self);
-  return PyUnicode_FromString(ws_socket_url(self->handle));
+  core_socket_hold(self);
+  const char *url = ws_socket_url(self->handle); /* Lives as long as it. */
+  core_socket_let_go(self);
+  return PyUnicode_FromString(url);
+}
+
+static PyObject *negotiated(PyObject *op,
+                            const char *(*get)(const ws_socket *socket)) {
+  const core_socket *self = (core_socket *)op;
+  if (self->handle == NULL) return core_latin1("");
+  core_socket_hold(self);
+  const char *text = get(self->handle);
+  core_socket_let_go(self);
+  return core_latin1(text);
 }
 
 static PyObject *socket_protocol(PyObject *op, void *closure) {
   (void)closure;
-  const core_socket *self = (core_socket *)op;
-  return core_latin1(self->handle != NULL ? ws_socket_protocol(self->handle)
-                                          : "");
+  return negotiated(op, ws_socket_protocol);
 }
 
 static PyObject *socket_extensions(PyObject *op, void *closure) {
   (void)closure;
-  const core_socket *self = (core_socket *)op;
-  return core_latin1(self->handle != NULL ? ws_socket_extensions(self->handle)
-                                          : "");
+  return negotiated(op, ws_socket_extensions);
 }
 
 static PyObject *socket_get_binary_type(PyObject *op, void *closure) {
@@ -221,7 +270,9 @@ static PyObject *socket_remote_address(PyObject *op, void *closure) {
   const core_socket *self = (core_socket *)op;
   char address[WS_ADDRESS_SIZE] = "";
   if (self->handle != NULL) {
+    core_socket_hold(self);
     (void)ws_socket_peer_address(self->handle, address);
+    core_socket_let_go(self);
   }
   return PyUnicode_DecodeFSDefault(address);
 }
@@ -287,9 +338,8 @@ static PyObject *socket_repr(PyObject *op) {
   const core_socket *self = (core_socket *)op;
   PyObject *url = socket_url(op, NULL);
   if (url == NULL) return NULL;
-  const ws_state state = self->handle != NULL
-                             ? ws_socket_ready_state(self->handle)
-                             : WS_STATE_CONNECTING;
+  const ws_state state = self->handle != NULL ? core_socket_state_shown(self)
+                                              : WS_STATE_CONNECTING;
   PyObject *repr = PyUnicode_FromFormat("<%s %U %s>", Py_TYPE(op)->tp_name, url,
                                         states[state]);
   Py_DECREF(url);

@@ -17,9 +17,11 @@ typedef struct core_socket {
   PyObject *dict;
   core_root root;
   core_loop *loop;
-  ws_socket *handle; /* NULL before __init__. */
-  PyObject *origin;  /* Of messages; NULL until the first. */
-  PyObject *request; /* On a server; otherwise NULL. */
+  ws_socket *handle;   /* NULL before __init__. */
+  core_thread *thread; /* Which drives it instead of the loop, or NULL. */
+  core_line line;      /* With its lock. */
+  PyObject *origin;    /* Of messages; NULL until the first. */
+  PyObject *request;   /* On a server; otherwise NULL. */
   PyObject *response;
   PyObject *failure;    /* The exception of the error event, or NULL. */
   PyObject *close_info; /* (code, reason, wasClean), or NULL. */
@@ -29,6 +31,7 @@ typedef struct core_socket {
   ws_sender *sender; /* For calls while another thread waits in the loop. */
   uint64_t high_water;
   unsigned filled_in; /* The turn of the loop that has filled the queue. */
+  uint8_t shown;      /* With a thread: the state that Python has heard of. */
   bool as_bytearray;  /* binaryType is "arraybuffer". */
   bool has_ended;     /* The close event has come. */
   bool is_tracked;    /* The server keeps it alive. */
@@ -43,11 +46,54 @@ static inline core_state *core_socket_state(const core_socket *self) {
   return self->loop->state;
 }
 
+/* Around every use of the handle: keep the thread off it. Between the two
+ * nothing is called but the library, least of all Python. In a forked child
+ * there is no such thread. */
+static inline void core_socket_hold(const core_socket *self) {
+  if (self->thread != NULL && !core_loop_is_foreign(self->loop)) {
+    core_thread_lock(self->thread);
+  }
+}
+
+static inline void core_socket_let_go(const core_socket *self) {
+  if (self->thread != NULL && !core_loop_is_foreign(self->loop)) {
+    core_thread_unlock(self->thread);
+  }
+}
+
+/* Whether the handle must not be touched, because another thread waits in its
+ * loop. */
+static inline bool core_socket_is_away(const core_socket *self) {
+  return self->thread == NULL && core_loop_is_away(self->loop);
+}
+
+/* The state as Python sees it. A thread may be ahead, but a state changes with
+ * the event that tells of it. */
+static inline ws_state core_socket_state_shown(const core_socket *self) {
+  return self->thread != NULL && self->loop->thread != NULL
+             ? (ws_state)self->shown
+             : ws_socket_ready_state(self->handle);
+}
+
+/* Notes that the state has changed to `state`, if it has not got further. */
+static inline void core_socket_show(core_socket *self, ws_state state) {
+  if (self->shown < (uint8_t)state) self->shown = (uint8_t)state;
+}
+
 /* -- socket.c -------------------------------------------------------------- */
 
 /* Joins the object and a socket of the library. Takes over the reference to the
- * loop; the socket is retained. */
-void core_socket_join(core_socket *self, core_loop *loop, ws_socket *handle);
+ * loop; the socket is retained, and so is `thread` (may be NULL), whose lock
+ * has to be held. */
+void core_socket_join(core_socket *self, core_loop *loop, core_thread *thread,
+                      ws_socket *handle);
+
+/* Calls `fn(handle)` now, or soon by the thread that waits in the loop. */
+int core_socket_do(core_socket *self, core_errand_fn fn);
+
+/* Stop reading, and go on. */
+int core_socket_pause(core_socket *self);
+int core_socket_resume(core_socket *self);
 
 /* Makes the object for a connection that a server has accepted. */
 core_socket *core_socket_accept(core_loop *loop, PyTypeObject *type,

@@ -27,7 +27,8 @@ static int check(const core_socket *self) {
 /* As check(), for what needs the loop itself. */
 static int check_here(const core_socket *self) {
   if (check(self) < 0) return -1;
-  return self->loop->handle != NULL ? core_loop_check(self->loop) : 0;
+  const bool is_in_loop = self->loop->handle != NULL && self->thread == NULL;
+  return is_in_loop ? core_loop_check(self->loop) : 0;
 }
 
 /* While another thread waits in the loop it touches no socket, so the way past
@@ -67,12 +68,20 @@ static int raise_of_send(core_state *state, int err) {
   }
 }
 
+static int send_here(core_socket *self, const core_payload *payload) {
+  if (core_socket_state_shown(self) == WS_STATE_CONNECTING) {
+    return WS_ERR_INVALID_STATE;
+  }
+  core_socket_hold(self);
+  const int err = ws_socket_send(self->handle, payload->type, payload->data,
+                                 payload->len, payload->flags);
+  core_socket_let_go(self);
+  return err;
+}
+
 static int transmit(core_socket *self, const core_payload *payload) {
-  const int err =
-      core_loop_is_away(self->loop)
-          ? send_from_elsewhere(self, payload)
-          : ws_socket_send(self->handle, payload->type, payload->data,
-                           payload->len, payload->flags);
+  const int err = core_socket_is_away(self) ? send_from_elsewhere(self, payload)
+                                            : send_here(self, payload);
   return err != 0 ? raise_of_send(core_socket_state(self), err) : 0;
 }
 
@@ -149,15 +158,18 @@ static int close_with(core_socket *self, const core_close *how) {
   const char *reason = how->reason.data;
   const size_t len = how->reason.len;
   int err = 0;
-  if (core_loop_is_away(self->loop)) {
+  if (core_socket_is_away(self)) {
     ws_sender *sender = sender_of(self);
     if (sender != NULL) {
       err = ws_sender_close(sender, how->code, reason, len);
     }
     if (err == WS_ERR_INVALID_STATE) err = 0; /* It has ended. */
   } else {
+    core_socket_hold(self);
     err = ws_socket_close_with(self->handle, how->code, reason, len);
+    core_socket_let_go(self);
   }
+  if (err == 0) core_socket_show(self, WS_STATE_CLOSING);
   if (err != 0) return core_raise(core_socket_state(self), err, NULL);
   core_socket_update_root(self);
   return 0;
@@ -195,26 +207,34 @@ static PyObject *socket_close_with(PyObject *op, PyObject *args,
 
 /* Does what needs no answer, now or by the loop's thread. */
 static PyObject *order(core_socket *self, core_errand_fn fn) {
-  if (check(self) < 0 || core_loop_do(self->loop, fn, self->handle) < 0) {
-    return NULL;
-  }
+  if (check(self) < 0 || core_socket_do(self, fn) < 0) return NULL;
   core_socket_update_root(self);
   Py_RETURN_NONE;
 }
 
 static PyObject *socket_terminate(PyObject *op, PyObject *unused) {
   (void)unused;
-  return order((core_socket *)op, ws_socket_terminate);
+  PyObject *result = order((core_socket *)op, ws_socket_terminate);
+  if (result != NULL) core_socket_show((core_socket *)op, WS_STATE_CLOSING);
+  return result;
 }
 
 static PyObject *socket_pause(PyObject *op, PyObject *unused) {
   (void)unused;
-  return order((core_socket *)op, ws_socket_pause);
+  if (check((core_socket *)op) < 0 ||
+      core_socket_pause((core_socket *)op) < 0) {
+    return NULL;
+  }
+  Py_RETURN_NONE;
 }
 
 static PyObject *socket_resume(PyObject *op, PyObject *unused) {
   (void)unused;
-  return order((core_socket *)op, ws_socket_resume);
+  if (check((core_socket *)op) < 0 ||
+      core_socket_resume((core_socket *)op) < 0) {
+    return NULL;
+  }
+  Py_RETURN_NONE;
 }
 
 typedef int (*control_fn)(ws_socket *socket, const void *data, size_t len);
@@ -225,7 +245,9 @@ static PyObject *send_control(core_socket *self, PyObject *args,
   if (!PyArg_ParseTuple(args, "|O", &data) || check_here(self) < 0) return NULL;
   core_payload payload = {.data = ""};
   if (data != NULL && core_payload_get(data, &payload) < 0) return NULL;
+  core_socket_hold(self);
   const int err = send(self->handle, payload.data, payload.len);
+  core_socket_let_go(self);
   core_payload_release(&payload);
   if (err == WS_ERR_INVALID_ARGUMENT) {
     PyErr_Format(PyExc_ValueError, "data is longer than %d bytes",
@@ -252,8 +274,10 @@ static PyObject *socket_set_request_headers(PyObject *op, PyObject *headers) {
     return NULL;
   }
   ws_error error = {.message = ""};
+  core_socket_hold(self);
   const int err = ws_socket_set_request_headers(self->handle, list.items,
                                                 list.count, &error);
+  core_socket_let_go(self);
   core_header_list_release(&list);
   if (err != 0) {
     core_raise(core_socket_state(self), err, error.message);
@@ -269,7 +293,9 @@ typedef int (*topic_fn)(ws_socket *socket, const char *topic);
 static PyObject *with_topic(core_socket *self, PyObject *topic, topic_fn fn) {
   const char *name = core_c_string(topic, "topic");
   if (name == NULL || check_here(self) < 0) return NULL;
+  core_socket_hold(self);
   const int err = fn(self->handle, name);
+  core_socket_let_go(self);
   if (err != 0) {
     core_raise(core_socket_state(self), err, NULL);
     return NULL;
@@ -320,7 +346,7 @@ static core_queue *queue_of(const core_socket *self) {
 static int resume_if_room(core_socket *self) {
   if (!self->has_paused || !core_queue_has_room(self->queue)) return 0;
   self->has_paused = false;
-  return core_loop_do(self->loop, ws_socket_resume, self->handle);
+  return core_socket_resume(self);
 }
 
 PyObject *core_socket_pop(core_socket *self) {
@@ -364,7 +390,9 @@ static PyObject *socket_start_queue(PyObject *op, PyObject *args) {
   self->queue->max_count = count;
   self->queue->max_bytes = bytes;
   self->is_streaming = is_streaming != 0;
+  core_socket_hold(self);
   ws_socket_set_streaming(self->handle, self->is_streaming);
+  core_socket_let_go(self);
   Py_RETURN_NONE;
 }
 
@@ -445,7 +473,9 @@ static PyObject *socket_stats(PyObject *op, PyObject *unused) {
   const core_socket *self = (core_socket *)op;
   if (check(self) < 0) return NULL;
   ws_conn_stats stats;
+  core_socket_hold(self);
   ws_socket_get_stats(self->handle, &stats);
+  core_socket_let_go(self);
   return core_stats_dict(&stats);
 }
 
@@ -454,7 +484,10 @@ static PyObject *socket_tls_info(PyObject *op, PyObject *unused) {
   const core_socket *self = (core_socket *)op;
   ws_tls_info info;
   if (check(self) < 0) return NULL;
-  if (!ws_socket_tls_info(self->handle, &info)) Py_RETURN_NONE;
+  core_socket_hold(self);
+  const bool has_tls = ws_socket_tls_info(self->handle, &info);
+  core_socket_let_go(self);
+  if (!has_tls) Py_RETURN_NONE;
   return Py_BuildValue("{ss ss ss ss ss sN}", "version", info.version, "cipher",
                        info.cipher, "protocol", info.protocol, "server_name",
                        info.server_name, "peer_subject", info.peer_subject,
@@ -499,7 +532,8 @@ PyMethodDef core_socket_methods[] = {
      "Send to all other sockets that subscribe to a topic."},
     {"_post", socket_post, METH_O,
      "_post(data, /)\n--\n\n"
-     "Send, and return what may be awaited; or None, and send nothing, if there "
+     "Send, and return what may be awaited; or None, and send nothing, if "
+     "there "
      "is something to be looked at or waited for."},
     {"_start_queue", socket_start_queue, METH_VARARGS,
      "_start_queue(max_messages=16, max_bytes=1048576, streaming=False, /)\n"

@@ -30,8 +30,10 @@ static bool has_listener(const core_socket *self, core_kind kind) {
   return (self->target.heard & (unsigned)kind) != 0;
 }
 
-static PyObject *parse_origin(ws_socket *handle) {
-  const char *href = ws_socket_url(handle);
+static PyObject *parse_origin(const core_socket *self) {
+  core_socket_hold(self);
+  const char *href = ws_socket_url(self->handle);
+  core_socket_let_go(self);
   ws_url *url;
   const int err = ws_url_parse(href, strlen(href), NULL, &url, NULL);
   if (err == WS_ERR_NO_MEMORY) return PyErr_NoMemory();
@@ -45,7 +47,7 @@ static PyObject *parse_origin(ws_socket *handle) {
 static PyObject *origin_of(core_socket *self) {
   if (self->origin != NULL) return self->origin;
   if (self->request == NULL) {
-    self->origin = parse_origin(self->handle);
+    self->origin = parse_origin(self);
   } else {
     PyObject *header =
         core_request_header((core_request *)self->request, "Origin");
@@ -89,7 +91,9 @@ static void recycle(core_loop *loop, PyObject *op) {
 
 /* A message that cannot be handed over is lost, and so the connection is. */
 static int lose_message(core_socket *self) {
+  core_socket_hold(self);
   (void)ws_socket_close_with(self->handle, WS_CLOSE_INTERNAL_ERROR, "", 0);
+  core_socket_let_go(self);
   return core_host_report(core_socket_state(self), host_of(self),
                           (PyObject *)self);
 }
@@ -127,14 +131,14 @@ static PyObject *queue_item(const core_socket *self, const ws_event *event) {
 /* Stops reading when the queue is full, but lets small messages of the same
  * turn in first: whoever takes them out comes after the turn, and has often
  * made room before there is anything to be stopped. */
-static void pause_if_full(core_socket *self, bool was_full) {
-  if (!core_queue_is_full(self->queue) || self->has_paused) return;
+static int pause_if_full(core_socket *self, bool was_full) {
+  if (!core_queue_is_full(self->queue) || self->has_paused) return 0;
   if (!was_full) self->filled_in = self->loop->turn;
   if (self->filled_in == self->loop->turn && self->queue->bytes < SPILL_BYTES) {
-    return;
+    return 0;
   }
   self->has_paused = true;
-  ws_socket_pause(self->handle);
+  return core_socket_pause(self);
 }
 
 static int enqueue(core_socket *self, const ws_event *event) {
@@ -144,7 +148,7 @@ static int enqueue(core_socket *self, const ws_event *event) {
       core_queue_push(self->queue, item, event->u.message.len) < 0) {
     return lose_message(self);
   }
-  pause_if_full(self, was_full);
+  if (pause_if_full(self, was_full) < 0) return -1;
   return wake(self, &self->waiter);
 }
 
@@ -162,6 +166,7 @@ static int deliver_message(core_socket *self, const ws_event *event) {
 
 static int deliver_open(core_socket *self, const ws_event *event) {
   core_state *state = core_socket_state(self);
+  core_socket_show(self, WS_STATE_OPEN);
   const ws_response *response = event->u.open.response;
   if (response != NULL) {
     Py_XSETREF(self->response, core_response_of(state, response));
@@ -205,6 +210,7 @@ static PyObject *failure_of(core_socket *self, const ws_cause *cause) {
 }
 
 static int deliver_error(core_socket *self, const ws_event *event) {
+  core_socket_show(self, WS_STATE_CLOSED);
   Py_XSETREF(self->failure, failure_of(self, &event->u.error));
   if (self->failure == NULL) {
     return core_host_report(core_socket_state(self), host_of(self),
@@ -226,6 +232,7 @@ static int dispatch_close(core_socket *self, const ws_event *event) {
 }
 
 static int deliver_close(core_socket *self, const ws_event *event) {
+  core_socket_show(self, WS_STATE_CLOSED);
   PyObject *reason = PyUnicode_DecodeUTF8(
       event->u.close.reason, (Py_ssize_t)event->u.close.reason_len, "replace");
   Py_XSETREF(self->close_info,
@@ -254,6 +261,7 @@ static int deliver_reconnect(core_socket *self, const ws_event *event) {
                             (PyObject *)self);
   }
   Py_XSETREF(self->failure, error);
+  self->shown = WS_STATE_CONNECTING;
   core_socket_update_root(self);
   if (!has_listener(self, CORE_RECONNECT)) return 0;
   return dispatch(self, CORE_RECONNECT,

@@ -17,6 +17,7 @@ typedef struct opening {
   PyObject *proxy_tls;
   PyObject *sock;
   PyObject *loop;
+  bool wants_thread;
 } opening;
 
 static int set_headers(void *target, PyObject *value) {
@@ -107,6 +108,21 @@ static int set_loop(void *target, PyObject *value) {
   return 0;
 }
 
+static int set_driver(void *target, PyObject *value) {
+  if (value == Py_None) return 0;
+  if (!PyUnicode_Check(value)) {
+    PyErr_SetString(PyExc_TypeError, "driver must be a str or None");
+    return -1;
+  }
+  opening *o = target;
+  o->wants_thread = PyUnicode_CompareWithASCIIString(value, "thread") == 0;
+  if (o->wants_thread || PyUnicode_CompareWithASCIIString(value, "loop") == 0) {
+    return 0;
+  }
+  PyErr_SetString(PyExc_ValueError, "driver must be \"loop\" or \"thread\"");
+  return -1;
+}
+
 static const core_option client_options[] = {
     {"headers", set_headers},
     {"origin", set_origin},
@@ -123,6 +139,7 @@ static const core_option client_options[] = {
     {"reconnect_max", set_reconnect_max},
     {"reconnect_attempts", set_reconnect_attempts},
     {"loop", set_loop},
+    {"driver", set_driver},
     {0}};
 
 static void release_opening(opening *o) {
@@ -190,26 +207,34 @@ static bool is_secure_url(const core_text *url) {
          (url->len > 6 && PyOS_strnicmp(url->data, "https:", 6) == 0);
 }
 
-/* Opens the socket of the library and joins it to the object. */
+/* Opens the socket of the library, in the loop or in its thread, and joins it
+ * to the object, which gets the reference to the loop. */
+static int open_in(core_socket *self, core_loop *loop, const core_text *url,
+                   const opening *o) {
+  core_thread *thread = o->wants_thread ? core_loop_thread(loop) : NULL;
+  if (o->wants_thread && thread == NULL) return -1;
+  ws_socket *handle;
+  ws_error error = {.message = ""};
+  if (thread != NULL) core_thread_lock(thread);
+  const int err =
+      ws_socket_open(thread != NULL ? core_thread_loop(thread) : loop->handle,
+                     url->data, url->len, &o->is, &handle, &error);
+  if (err == 0) core_socket_join(self, loop, thread, handle);
+  if (thread != NULL) core_thread_unlock(thread);
+  return err == 0 ? 0 : core_raise(o->state, err, error.message);
+}
+
 static int open_socket(core_state *state, core_socket *self, core_text *url,
                        opening *o) {
   core_loop *loop = core_loop_choose(state, o->loop);
   if (loop == NULL) return -1;
-  if (complete_opening(state, o, is_secure_url(url)) < 0) {
+  if (complete_opening(state, o, is_secure_url(url)) < 0 ||
+      open_in(self, loop, url, o) < 0) {
     Py_DECREF(loop);
     return -1;
   }
-  ws_socket *handle;
-  ws_error error = {.message = ""};
-  const int err = ws_socket_open(loop->handle, url->data, url->len, &o->is,
-                                 &handle, &error);
-  if (err != 0) {
-    Py_DECREF(loop);
-    return core_raise(state, err, error.message);
-  }
   const uint64_t high_water = o->conn.is.send_high_water;
   self->high_water = high_water != 0 ? high_water : CORE_HIGH_WATER;
-  core_socket_join(self, loop, handle);
   core_socket_update_root(self);
   return 0;
 }

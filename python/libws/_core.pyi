@@ -421,6 +421,9 @@ class _SocketOptions(_ConnOptions, total=False):
     reconnect_max: float
     reconnect_attempts: int | None
     loop: Loop | None
+    # "loop", or "thread": a thread in C reads, writes and answers pings also
+    # while Python is busy, and the loop delivers the events.
+    driver: Literal["loop", "thread"] | None
 
 class SocketStats(TypedDict):
     bytes_received: int

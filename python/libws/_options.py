@@ -94,6 +94,9 @@ class ClientOptions(ConnectionOptions, total=False):
     """How many to follow. Default: 0."""
     max_response_body: int | None
     block_bad_ports: bool
+    driver: Literal["loop", "thread"] | None
+    """What reads and writes: this loop (the default), or a thread in C, which
+    answers pings also while Python is busy."""
 
 
 class ServerOptions(ConnectionOptions, total=False):
