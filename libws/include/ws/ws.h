@@ -419,17 +419,19 @@ typedef struct ws_sender ws_sender;
  * WS_ERR_NO_MEMORY. Loop thread. Since 0.1. */
 WS_API int ws_sender_new(ws_socket *socket, ws_sender **out_sender);
 
-/* Sends one whole message, copied now, in the loop's next turn; in the order of
- * the calls of one thread. Returns 0; WS_ERR_INVALID_UTF8; WS_ERR_INVALID_STATE
- * when the socket has ended; WS_ERR_SEND_QUEUE_FULL when more than the socket's
- * max_send_queue waits to be taken over by the loop (the connection goes on);
- * WS_ERR_NO_MEMORY. Any thread. Since 0.1. */
+/* Sends one whole message, copied now: in the loop's next turn, or as soon as
+ * the socket is OPEN and not inside a message that is sent in fragments; in the
+ * order of the calls of one thread. What waits when the socket ends is lost.
+ * Returns 0; WS_ERR_INVALID_UTF8; WS_ERR_INVALID_STATE when the socket has
+ * ended; WS_ERR_SEND_QUEUE_FULL when more than the socket's max_send_queue waits
+ * (the connection goes on); WS_ERR_NO_MEMORY. Any thread. Since 0.1. */
 WS_API int ws_sender_send(ws_sender *sender, ws_message_type type,
                           const void *data, size_t len, unsigned flags);
 
-/* ws_socket_close_with() in the loop's next turn. Returns 0,
- * WS_ERR_INVALID_ACCESS, _SYNTAX, _INVALID_UTF8, _INVALID_STATE, _NO_MEMORY.
- * Any thread. Since 0.1. */
+/* ws_socket_close_with() in the loop's next turn, behind what waits to be sent
+ * unless the socket is CONNECTING. Returns 0, WS_ERR_INVALID_ACCESS, _SYNTAX,
+ * _INVALID_UTF8, _INVALID_STATE, _SEND_QUEUE_FULL, _NO_MEMORY. Any thread.
+ * Since 0.1. */
 WS_API int ws_sender_close(ws_sender *sender, uint16_t code, const char *reason,
                            size_t reason_len);
 

@@ -19,15 +19,20 @@ struct ws_sender {
 
   /* The loop's thread. */
   ws_socket *socket; /* NULL once it has ended. */
+  ws__sender_ready_fn can_send;
+  ws__letter *held; /* Parcels that the socket cannot send yet, */
+  ws__letter **end; /* and where the next one is hung up. */
 };
 
 ws_sender *ws__sender_make(ws_socket *socket, ws__inbox *inbox,
-                           uint64_t max_bytes) {
+                           uint64_t max_bytes, ws__sender_ready_fn can_send) {
   ws_sender *sender = calloc(1, sizeof(*sender));
   if (sender == NULL) return NULL;
   sender->inbox = ws__inbox_retain(inbox);
   sender->max_bytes = max_bytes;
   sender->socket = socket;
+  sender->can_send = can_send;
+  sender->end = &sender->held;
   atomic_init(&sender->references, 1);
   atomic_init(&sender->has_ended, false);
   atomic_init(&sender->waiting, 0);
@@ -43,12 +48,6 @@ void ws_sender_free(ws_sender *sender) {
   if (sender == NULL || atomic_fetch_sub(&sender->references, 1) != 1) return;
   ws__inbox_release(sender->inbox);
   free(sender);
-}
-
-void ws__sender_end(ws_sender *sender) {
-  sender->socket = NULL;
-  atomic_store(&sender->has_ended, true);
-  ws_sender_free(sender);
 }
 
 /* -- Letters --------------------------------------------------------------- */
@@ -69,12 +68,11 @@ static uint64_t cost_of(const parcel *p) {
   return sizeof(*p) + p->len;
 }
 
-static bool deliver(ws__letter *letter, ws_loop *loop, ws_event *out_event) {
-  (void)out_event;
-  parcel *p = WS__CONTAINER_OF(letter, parcel, letter);
+/* Hands a parcel to the socket, if that is still there, and frees it. */
+static void hand_over(parcel *p) {
   ws_sender *sender = p->sender;
+  ws_socket *socket = sender->socket;
   atomic_fetch_sub(&sender->waiting, cost_of(p));
-  ws_socket *socket = loop != NULL ? sender->socket : NULL;
   /* What fails here fails the connection, and its events say so. */
   if (socket != NULL && p->is_close) {
     (void)ws_socket_close_with(socket, p->code, p->data, p->len);
@@ -83,7 +81,56 @@ static bool deliver(ws__letter *letter, ws_loop *loop, ws_event *out_event) {
   }
   ws_sender_free(sender);
   free(p);
+}
+
+/* Whether a parcel has to wait: a message until the socket can send it, and
+ * anything behind one that waits. A connection that is not there yet can be
+ * closed at any time. */
+static bool must_wait(const parcel *p) {
+  const ws_sender *sender = p->sender;
+  if (sender->socket == NULL) return false;
+  if (p->is_close &&
+      ws_socket_ready_state(sender->socket) == WS_STATE_CONNECTING) {
+    return false;
+  }
+  return sender->held != NULL ||
+         (!p->is_close && !sender->can_send(sender->socket));
+}
+
+static bool deliver(ws__letter *letter, ws_loop *loop, ws_event *out_event) {
+  (void)out_event;
+  parcel *p = WS__CONTAINER_OF(letter, parcel, letter);
+  ws_sender *sender = p->sender;
+  if (loop == NULL) sender->socket = NULL; /* It ends with its loop. */
+  if (!must_wait(p)) {
+    hand_over(p);
+    return false;
+  }
+  letter->next = NULL;
+  *sender->end = letter;
+  sender->end = &letter->next;
   return false;
+}
+
+/* Takes the first of the parcels that are held back. */
+static parcel *take_held(ws_sender *sender) {
+  parcel *p = WS__CONTAINER_OF(sender->held, parcel, letter);
+  sender->held = p->letter.next;
+  if (sender->held == NULL) sender->end = &sender->held;
+  return p;
+}
+
+void ws__sender_go_on(ws_sender *sender) {
+  while (sender->held != NULL && sender->can_send(sender->socket))
+    hand_over(take_held(sender));
+}
+
+void ws__sender_end(ws_sender *sender) {
+  sender->socket = NULL;
+  atomic_store(&sender->has_ended, true);
+  while (sender->held != NULL)
+    hand_over(take_held(sender));
+  ws_sender_free(sender);
 }
 
 static parcel *new_parcel(ws_sender *sender, const void *data, size_t len) {

@@ -8,12 +8,19 @@
 
 WS__HIDDEN_BEGIN
 
+/* Whether a socket can send a whole message now: not while it is CONNECTING,
+ * and not inside a message that is sent in fragments. */
+typedef bool (*ws__sender_ready_fn)(const ws_socket *socket);
+
 /* Makes the sender of a socket; the reference is the socket's. No more than
- * `max_bytes` wait in the inbox. NULL without memory. */
+ * `max_bytes` wait. NULL without memory. */
 ws_sender *ws__sender_make(ws_socket *socket, ws__inbox *inbox,
-                           uint64_t max_bytes);
+                           uint64_t max_bytes, ws__sender_ready_fn can_send);
 
 ws_sender *ws__sender_retain(ws_sender *sender);
+
+/* Sends what had to wait, if that is possible now. */
+void ws__sender_go_on(ws_sender *sender);
 
 /* The socket ends, and gives up its reference. */
 void ws__sender_end(ws_sender *sender);

@@ -522,6 +522,9 @@ static bool next(ws__source *source, ws_event *out_event) {
       ws__socket_end(socket);
       return false;
     }
+    if (socket->extra != NULL && socket->extra->sender != NULL) {
+      ws__sender_go_on(socket->extra->sender);
+    }
     if (flush(socket)) continue;
     /* A message that is read to where it belongs comes in many reads. */
     const bool may_read_on = socket->is_read_full && can_receive(socket) &&

@@ -106,14 +106,23 @@ int ws_socket_pong(ws_socket *socket, const void *data, size_t len) {
   return err;
 }
 
+static bool can_send_whole(const ws_socket *socket) {
+  const ws_conn *conn = &socket->conn;
+  const ws_state state = ws_conn_state(conn);
+  const bool is_in_fragments =
+      conn->outgoing != NULL && conn->outgoing->type != 0;
+  return state != WS_STATE_CONNECTING &&
+         !(state == WS_STATE_OPEN && is_in_fragments);
+}
+
 int ws_sender_new(ws_socket *socket, ws_sender **out_sender) {
   if (socket->stage == WS__STAGE_GONE) return WS_ERR_INVALID_STATE;
   ws__extra *extra = ws__socket_extra(socket);
   if (extra == NULL) return WS_ERR_NO_MEMORY;
   if (extra->sender == NULL) {
-    extra->sender =
-        ws__sender_make(socket, ws__socket_loop(socket)->inbox,
-                        ws__conn_options(&socket->conn)->max_send_queue);
+    extra->sender = ws__sender_make(
+        socket, ws__socket_loop(socket)->inbox,
+        ws__conn_options(&socket->conn)->max_send_queue, can_send_whole);
   }
   if (extra->sender == NULL) return WS_ERR_NO_MEMORY;
   *out_sender = ws__sender_retain(extra->sender);
