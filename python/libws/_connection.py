@@ -172,8 +172,7 @@ class BaseConnection(Generic[Waiter]):
     _socket: WebSocket  # Or an EngineSocket, which looks the same from here.
     _max_queue: int | None
 
-    request: Request | None = None
-    """What a client has asked its server; None for a client."""
+    _request: Any = None
 
     def __init__(self) -> None:
         self._pieces: Pieces | None = None
@@ -201,6 +200,11 @@ class BaseConnection(Generic[Waiter]):
     def extensions(self) -> str:
         """What both sides have agreed upon, such as permessage-deflate."""
         return self._socket.extensions
+
+    @property
+    def request(self) -> Request | None:
+        """What a client has asked its server; None for a client."""
+        return self._request  # type: ignore[no-any-return]
 
     @property
     def response(self) -> Response | None:

@@ -85,9 +85,9 @@ class WebSocketProtocol(TransportSocket):
         self._state.connections.add(self)  # type: ignore[arg-type]
         super().connection_made(transport)
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         self._state.connections.discard(self)
-        super().connection_lost(error)
+        super().connection_lost(exc)
 
     def shutdown(self) -> None:
         """uvicorn ends."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from .. import Request, Response, WebSocket, WebSocketServer
@@ -19,6 +19,8 @@ TOPIC = "chat"
 
 MAX_NAME = 32
 MAX_TEXT_SIZE = 16384
+
+PAGE = Path(__file__).with_name("chat.html")
 
 # The page needs nothing from anywhere; so the policy lets nothing in.
 PAGE_HEADERS = {
@@ -76,8 +78,7 @@ class Chat:
     def show(self, request: Request) -> Response | None:
         """Somebody wants a page."""
         if request.path == "/" and request.method in ("GET", "HEAD"):
-            page = resources.files(__package__).joinpath("chat.html").read_bytes()
-            return Response(200, page, PAGE_HEADERS)
+            return Response(200, PAGE.read_bytes(), PAGE_HEADERS)
         if self._root is None:
             return Response(404)
         request.respond_file(self._root)

@@ -56,12 +56,12 @@ class TransportSocket(EngineSocket, asyncio.Protocol):
         self._engine.feed_eof()
         self._process()
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         if self._timer is not None:
             self._timer.cancel()
-        if error is not None:
-            self._fail(error)
+        if exc is not None:
+            self._fail(exc)
         elif self._close_info is None:
             self.eof_received()
 
@@ -213,8 +213,8 @@ class ServerSocket(TransportSocket):
         """As WebSocket.url."""
         return f"wss://{self.request.headers.get('Host', '')}{self.request.target}"
 
-    def connection_lost(self, error: Exception | None) -> None:
-        super().connection_lost(error)
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
         self._server._sockets.discard(self)
 
     def _answer(self, request: Request) -> None:

@@ -32,7 +32,6 @@ MakeConnection = Callable[["Server", Request], "ServerConnection"]
 class ServerConnection(Connection):
     """A connection of a client. Hooks of the handshake may give it attributes."""
 
-    request: Request
     server: Server
 
     username: str
@@ -41,7 +40,11 @@ class ServerConnection(Connection):
     def __init__(self, server: Server, request: Request) -> None:
         super().__init__()
         self.server = server
-        self.request = request
+        self._request = request
+
+    @property
+    def request(self) -> Request:
+        return self._request  # type: ignore[no-any-return]
 
     @property
     def remote_address(self) -> tuple[str, int] | str:

@@ -33,18 +33,21 @@ def connect(
     a context manager that closes it.
     """
     named, max_queue = client_options(options)
+    subprotocols = options.get("subprotocols")
     context = take_ssl(named)
     loop: Loop | ClientSocket
-    socket: WebSocket | ClientSocket
     if context is None:
         loop = Loop()
     else:
         from ._tls import ClientSocket
 
-        loop = socket = ClientSocket(uri, options.get("subprotocols"), named, context)
+        loop = ClientSocket(uri, subprotocols, named, context)
     try:
+        socket: WebSocket | ClientSocket
         if isinstance(loop, Loop):
-            socket = WebSocket(uri, options.get("subprotocols"), loop=loop, **named)
+            socket = WebSocket(uri, subprotocols, loop=loop, **named)
+        else:
+            socket = loop
         connection = create_connection(loop)
         connection._attach(socket, max_queue)
         connection._wait_open()

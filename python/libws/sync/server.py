@@ -51,14 +51,16 @@ ACCEPT_PAUSE = 0.1
 class ServerConnection(Connection):
     """A connection of a client. Hooks of the handshake may give it attributes."""
 
-    request: Request
-
     username: str
     """Who has been authenticated, with basic_auth()."""
 
     def __init__(self, loop: Loop | ServerSocket, request: Request) -> None:
         super().__init__(loop)
-        self.request = request
+        self._request = request
+
+    @property
+    def request(self) -> Request:
+        return self._request  # type: ignore[no-any-return]
 
     @property
     def remote_address(self) -> tuple[str, int] | str:
@@ -229,8 +231,8 @@ class Server:
             code = NORMAL_CLOSURE
         except ConnectionClosed:
             pass  # The end of the connection is the end of its handler.
-        except Exception:
-            sys.excepthook(*sys.exc_info())
+        except Exception as error:
+            sys.excepthook(type(error), error, error.__traceback__)
         finally:
             connection.close(code)
 
