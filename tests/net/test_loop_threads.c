@@ -148,75 +148,6 @@ static void messages_of_threads_are_whole_and_in_order(void **state) {
   assert_no_failures();
 }
 
-/* Nothing is lost that could not be sent when the loop got to it. */
-static void messages_of_a_sender_wait_until_the_socket_is_open(void **state) {
-  net *n = *state;
-  raw *listener = raw_listen(n);
-  net_end *end = net_connect(n, listener->url, NULL);
-  ws_sender *sender;
-  assert_int_equal(ws_sender_new(end->socket, &sender), 0);
-  assert_int_equal(ws_sender_send(sender, WS_TEXT, "one", 3, 0), 0);
-  raw *peer = raw_accept(listener);
-  raw_take_request(peer);
-  net_settle(n);
-  assert_int_equal(ws_sender_send(sender, WS_TEXT, "two", 3, 0), 0);
-  net_settle(n);
-  raw_answer(peer, NULL);
-  assert_raw_text(peer, "one");
-  assert_raw_text(peer, "two");
-  ws_sender_free(sender);
-}
-
-/* RFC 6455 5.4: fragments of messages must not be interleaved. */
-static void messages_of_a_sender_wait_for_the_end_of_another(void **state) {
-  net *n = *state;
-  net_end *end;
-  raw *peer;
-  raw_open(n, NULL, NULL, &end, &peer);
-  ws_sender *sender;
-  assert_int_equal(ws_sender_new(end->socket, &sender), 0);
-  assert_int_equal(
-      ws_socket_send(end->socket, WS_TEXT, "be", 2, WS_SEND_FRAGMENT), 0);
-  assert_int_equal(ws_sender_send(sender, WS_TEXT, "other", 5, 0), 0);
-  assert_int_equal(ws_sender_close(sender, 4000, "", 0), 0);
-  assert_raw_frame(peer, 0x01, "be", 2);
-  net_settle(n);
-  assert_raw_silent(peer);
-  assert_int_equal(ws_socket_send(end->socket, WS_TEXT, "gin", 3, 0), 0);
-  assert_raw_frame(peer, 0x80, "gin", 3);
-  assert_raw_text(peer, "other");
-  assert_raw_close(peer, 4000, "");
-  ws_sender_free(sender);
-}
-
-/* What waits counts, and ends with the socket. */
-static void what_a_sender_holds_back_is_bounded(void **state) {
-  net *n = *state;
-  raw *listener = raw_listen(n);
-  ws_conn_options conn;
-  ws_conn_options_init(&conn);
-  conn.max_send_queue = 4096;
-  ws_socket_options options;
-  ws_socket_options_init(&options);
-  options.conn = &conn;
-  net_end *end = net_connect(n, listener->url, &options);
-  ws_sender *sender;
-  assert_int_equal(ws_sender_new(end->socket, &sender), 0);
-  static const char text[1000];
-  int sent = 0;
-  while (ws_sender_send(sender, WS_TEXT, text, sizeof(text), 0) == 0) {
-    net_settle(n);
-    sent++;
-  }
-  assert_int_equal(sent, 3); /* Each costs a little more than its length. */
-  assert_int_equal(ws_sender_send(sender, WS_TEXT, text, sizeof(text), 0),
-                   WS_ERR_SEND_QUEUE_FULL);
-  assert_int_equal(ws_sender_close(sender, 1000, "", 0), 0);
-  net_finish(n, end);
-  assert_log(end, "error ABORTED, close 1006 unclean");
-  ws_sender_free(sender);
-}
-
 static void a_sender_outlives_its_socket_and_its_loop(void **state) {
   net *n = *state;
   net_serve(n, NULL);
@@ -553,9 +484,6 @@ int main(void) {
       EACH_BACKEND(tasks_of_threads_arrive_in_their_order),
       EACH_BACKEND(a_thread_can_stop_the_loop),
       CASE(messages_of_threads_are_whole_and_in_order),
-      CASE(messages_of_a_sender_wait_until_the_socket_is_open),
-      BOTH_ROLES(messages_of_a_sender_wait_for_the_end_of_another),
-      CASE(what_a_sender_holds_back_is_bounded),
       CASE(a_sender_outlives_its_socket_and_its_loop),
       CASE(arguments_of_a_sender_are_checked),
       CASE(a_sender_that_is_too_fast_is_told),

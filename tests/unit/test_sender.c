@@ -81,18 +81,65 @@ static void flags_hold_as_for_the_socket(void **state) {
   ws_sender_free(sender);
 }
 
-/* As ws_socket_send() then refuses; only nobody can be told. */
-static void what_comes_while_connecting_is_dropped(void **state) {
+/* Nothing is lost that could not be sent when the loop got to it. */
+static void what_comes_while_connecting_waits(void **state) {
   net *n = *state;
   net_end *end;
   raw *peer = raw_visit(n, NULL, &end);
   ws_sender *sender = new_sender(end);
-  assert_int_equal(send_text(sender, "too early"), 0);
+  assert_int_equal(send_text(sender, "early"), 0);
+  take_letters(n);
+  assert_int_equal(send_text(sender, "later"), 0);
   take_letters(n);
   raw_answer(peer, NULL);
-  NET_UNTIL(n, end->is_open);
-  assert_int_equal(send_text(sender, "in time"), 0);
-  assert_raw_text(peer, "in time");
+  assert_raw_text(peer, "early");
+  assert_raw_text(peer, "later");
+  ws_sender_free(sender);
+}
+
+/* RFC 6455 5.4: fragments of messages must not be interleaved. */
+static void what_comes_inside_a_message_waits_for_its_end(void **state) {
+  net *n = *state;
+  net_end *end;
+  raw *peer;
+  raw_open(n, NULL, NULL, &end, &peer);
+  ws_sender *sender = new_sender(end);
+  assert_int_equal(
+      ws_socket_send(end->socket, WS_TEXT, "be", 2, WS_SEND_FRAGMENT), 0);
+  assert_int_equal(send_text(sender, "other"), 0);
+  assert_int_equal(ws_sender_close(sender, 4000, "", 0), 0);
+  assert_raw_frame(peer, 0x01, "be", 2);
+  net_settle(n);
+  assert_raw_silent(peer);
+  assert_int_equal(ws_socket_send(end->socket, WS_TEXT, "gin", 3, 0), 0);
+  assert_raw_frame(peer, 0x80, "gin", 3);
+  assert_raw_text(peer, "other");
+  assert_raw_close(peer, 4000, "");
+  ws_sender_free(sender);
+}
+
+/* What waits counts, and ends with the socket. */
+static void what_waits_is_bounded(void **state) {
+  net *n = *state;
+  static const char text[1000];
+  ws_conn_options conn;
+  ws_conn_options_init(&conn);
+  conn.max_send_queue = 4096;
+  ws_socket_options options;
+  ws_socket_options_init(&options);
+  options.conn = &conn;
+  net_end *end;
+  raw *peer = raw_visit(n, &options, &end);
+  ws_sender *sender = new_sender(end);
+  for (int i = 0; i < 3; i++) { /* Each costs a little more than its length. */
+    assert_int_equal(ws_sender_send(sender, WS_BINARY, text, 1000, 0), 0);
+    take_letters(n);
+  }
+  assert_int_equal(ws_sender_send(sender, WS_BINARY, text, 1000, 0),
+                   WS_ERR_SEND_QUEUE_FULL);
+  ws_socket_terminate(end->socket);
+  net_finish(n, end);
+  assert_raw_ended(peer);
   ws_sender_free(sender);
 }
 
@@ -280,7 +327,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       BOTH_ROLES(an_open_socket_sends_what_it_is_given),
       CASE(flags_hold_as_for_the_socket),
-      CASE(what_comes_while_connecting_is_dropped),
+      CASE(what_comes_while_connecting_waits),
+      BOTH_ROLES(what_comes_inside_a_message_waits_for_its_end),
+      CASE(what_waits_is_bounded),
       CASE(a_close_while_connecting_ends_the_attempt),
       BOTH_ROLES(what_comes_while_closing_only_counts),
       BOTH_ROLES(a_socket_that_has_ended_takes_nothing),
