@@ -116,6 +116,7 @@ WS_API const char *ws_version(void);
   X(CLOSE_TIMEOUT, -84, "closing handshake has timed out (close_timeout)")     \
   X(SEND_QUEUE_FULL, -85, "unsent data exceeds max_send_queue")
 
+/* What a call returns, and why a connection fails. */
 typedef enum ws_err {
   WS_OK = 0,
 #define WS_ERR_ENUM(name, number, text) WS_ERR_##name = (number),

@@ -43,6 +43,7 @@ extern "C" {
 
 /* -- Words ----------------------------------------------------------------- */
 
+/* Which end of a connection. */
 typedef enum ws_role {
   WS_ROLE_CLIENT,
   WS_ROLE_SERVER
@@ -89,6 +90,7 @@ typedef enum ws_message_type {
 
 /* -- Configuration --------------------------------------------------------- */
 
+/* Whether permessage-deflate is negotiated. */
 typedef enum ws_compression {
   WS_COMPRESSION_DEFAULT, /* A client offers it, a server declines it. */
   WS_COMPRESSION_OFF,
@@ -375,6 +377,7 @@ WS_API void ws_conn_abort(ws_conn *conn, int err);
 
 /* -- Events out ------------------------------------------------------------ */
 
+/* What an event is about. */
 typedef enum ws_event_type {
   WS_EVENT_REQUEST = 1, /* Server: a request waits for its answer. */
   WS_EVENT_OPEN,        /* The connection is open. */
@@ -399,6 +402,7 @@ typedef enum ws_side {
   WS_SIDE_TRANSPORT  /* What lies between. */
 } ws_side;
 
+/* How far the connection had come. */
 typedef enum ws_phase {
   WS_PHASE_HANDSHAKE = 1,
   WS_PHASE_OPEN,
@@ -621,6 +625,7 @@ WS_API int ws_conn_reclaim_output(ws_conn *conn);
 
 /* -- Attributes ------------------------------------------------------------ */
 
+/* The role that its configuration is for. Since 0.1. */
 WS_API ws_role ws_conn_role(const ws_conn *conn);
 
 /* The readyState, as it changes with the events pulled and calls made. */
@@ -650,6 +655,7 @@ typedef struct ws_conn_stats {
   uint32_t rtt;          /* Of the last answered ping; WS_NEVER if none. */
 } ws_conn_stats;
 
+/* Fills in the account. Never fails. Since 0.1. */
 WS_API void ws_conn_get_stats(const ws_conn *conn, ws_conn_stats *out_stats);
 
 #ifdef __cplusplus

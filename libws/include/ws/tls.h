@@ -34,6 +34,7 @@ typedef struct ws_tls_identity {
   const char *passphrase;
 } ws_tls_identity;
 
+/* A version of TLS. */
 typedef enum ws_tls_version {
   WS_TLS_VERSION_DEFAULT, /* 1.2, or what the system asks above that. */
   WS_TLS_VERSION_1_2,
@@ -54,7 +55,9 @@ typedef struct ws_tls_policy {
 /* Fill with ws_tls_client_options_init(). Everything is borrowed during the
  * call that takes it. */
 typedef struct ws_tls_client_options {
+  /* sizeof(ws_tls_client_options), set by ws_tls_client_options_init(). */
   size_t size;
+  /* Optional. Versions and ciphers. */
   ws_tls_policy policy;
   /* Optional. Whom to trust; with neither, the system's store. Revocation lists
    * in `ca` are heeded, and then the issuer of each leaf must have one. */
@@ -66,6 +69,7 @@ typedef struct ws_tls_client_options {
   bool insecure_no_verify;
 } ws_tls_client_options;
 
+/* Whether a server asks clients for a certificate. */
 typedef enum ws_tls_client_auth {
   WS_TLS_CLIENT_AUTH_NONE,
   WS_TLS_CLIENT_AUTH_OPTIONAL, /* None is fine; a bad one is not. */
@@ -74,7 +78,9 @@ typedef enum ws_tls_client_auth {
 
 /* Fill with ws_tls_server_options_init(). Borrowed as above. */
 typedef struct ws_tls_server_options {
+  /* sizeof(ws_tls_server_options), set by ws_tls_server_options_init(). */
   size_t size;
+  /* Optional. Versions and ciphers. */
   ws_tls_policy policy;
   /* Required, at least one. The first is the default. A client that names a
    * host (SNI) gets those that are for this name, exactly or else by a

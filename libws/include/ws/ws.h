@@ -206,6 +206,7 @@ WS_API int ws_loop_post(ws_loop *loop, ws_task_fn task, void *arg);
  * Since 0.1. */
 WS_API uint64_t ws_loop_now(const ws_loop *loop);
 
+/* The account of a loop since it was made. */
 typedef struct ws_loop_stats {
   uint64_t sockets;        /* That live now. */
   uint64_t turns;          /* ws_loop_wait() that ended. */
@@ -216,6 +217,7 @@ typedef struct ws_loop_stats {
   uint64_t writes;
 } ws_loop_stats;
 
+/* Fills in the account. Never fails. Since 0.1. */
 WS_API void ws_loop_get_stats(const ws_loop *loop, ws_loop_stats *out_stats);
 
 /* -- Timers ---------------------------------------------------------------- */
@@ -364,8 +366,8 @@ WS_API void ws_socket_terminate(ws_socket *socket);
 
 /* Stop and go on with reading, so that a peer that is too fast has to wait.
  * While paused no events come that input causes. A transport that takes no more
- * output ends the pause, and the connection. In CONNECTING and CLOSED nothing can
- * be paused. Since 0.1. */
+ * output ends the pause, and the connection. In CONNECTING and CLOSED nothing
+ * can be paused. Since 0.1. */
 WS_API void ws_socket_pause(ws_socket *socket);
 WS_API void ws_socket_resume(ws_socket *socket);
 
@@ -394,6 +396,8 @@ WS_API ws_server *ws_socket_server(const ws_socket *socket);
 WS_API void *ws_socket_user_data(const ws_socket *socket);
 WS_API void ws_socket_set_user_data(ws_socket *socket, void *user_data);
 
+/* As ws_conn_get_stats(); a client that begins anew begins with 0. Since 0.1.
+ */
 WS_API void ws_socket_get_stats(const ws_socket *socket,
                                 ws_conn_stats *out_stats);
 
@@ -423,8 +427,8 @@ WS_API int ws_sender_new(ws_socket *socket, ws_sender **out_sender);
  * the socket is OPEN and not inside a message that is sent in fragments; in the
  * order of the calls of one thread. What waits when the socket ends is lost.
  * Returns 0; WS_ERR_INVALID_UTF8; WS_ERR_INVALID_STATE when the socket has
- * ended; WS_ERR_SEND_QUEUE_FULL when more than the socket's max_send_queue waits
- * (the connection goes on); WS_ERR_NO_MEMORY. Any thread. Since 0.1. */
+ * ended; WS_ERR_SEND_QUEUE_FULL when more than the socket's max_send_queue
+ * waits (the connection goes on); WS_ERR_NO_MEMORY. Any thread. Since 0.1. */
 WS_API int ws_sender_send(ws_sender *sender, ws_message_type type,
                           const void *data, size_t len, unsigned flags);
 
@@ -472,8 +476,8 @@ typedef struct ws_server_options {
   /* Threads that serve, each with a loop and (TCP) a listener of its own; the
    * handlers are called on them, with all signals blocked. 0: the loop that the
    * server is made in does it. At most 1,024. Needs handlers: their events
-   * cannot be pulled. Calls for the server, unless they are for any thread, stay
-   * with the thread of the loop it was made in. */
+   * cannot be pulled. Calls for the server, unless they are for any thread,
+   * stay with the thread of the loop it was made in. */
   uint32_t workers;
   /* Optional. */
   const ws_handlers *handlers;
@@ -568,9 +572,12 @@ WS_API int ws_server_close(ws_server *server, uint16_t code, const char *reason,
 /* Stops listening and nothing else; open sockets stay. Since 0.1. */
 WS_API void ws_server_stop_listening(ws_server *server);
 
+/* The loop that the server was made in, and the pointer of its options. Any
+ * thread. Since 0.1. */
 WS_API ws_loop *ws_server_loop(const ws_server *server);
 WS_API void *ws_server_user_data(const ws_server *server);
 
+/* The account of a server since it was made. */
 typedef struct ws_server_stats {
   uint64_t connections; /* That live now, handshakes included. */
   uint64_t accepted;    /* In all. */
