@@ -14,7 +14,9 @@ probe, results.
                      needed from npm then.
   --sanitize LIST    libws was built with -fsanitize=LIST: so is the probe, and
                      memory is not measured.
-  --screenshot FILE  runs no test; writes a picture of the chat page.
+  --screenshots DIR  runs no test; writes the pictures of the documentation, of
+                     the chat page and of the command, as chat.png and
+                     command.png.
   --help
 
 Needs python3 with venv, cmake and a C compiler; without --quick also chromium,
@@ -27,13 +29,13 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 out=$(cd "$here/../.." && pwd)/build/peers
 readonly here out venv=$out/venv node=$out/node
 
-prefix='' screenshot='' is_quick='' sanitizers='' markers='' pytest_arguments=()
+prefix='' screenshots='' is_quick='' sanitizers='' markers='' pytest_arguments=()
 while [ $# -gt 0 ]; do
   case $1 in
   --prefix) prefix=$(cd "$2" && pwd) || exit 2; shift ;;
   --quick) is_quick=yes ;;
   --sanitize) sanitizers=$2; shift ;;
-  --screenshot) screenshot=$(realpath -m "$2"); shift ;;
+  --screenshots) screenshots=$(realpath -m "$2"); shift ;;
   --help | -h) usage; exit 0 ;;
   *) pytest_arguments+=("$1") ;;
   esac
@@ -86,8 +88,8 @@ prepare || { echo "tests/peers: could not prepare" >&2; exit 1; }
 
 export PYTHONDONTWRITEBYTECODE=1
 cd "$here" || exit 1
-if [ -n "$screenshot" ]; then
-  exec "$venv/bin/python" screenshot.py "$prefix" "$screenshot"
+if [ -n "$screenshots" ]; then
+  exec "$venv/bin/python" screenshot.py "$prefix" "$screenshots"
 fi
 exec "$venv/bin/python" -m pytest --prefix="$prefix" --probe="$probe/probe" --out="$out" \
   --node="$node" --junitxml="$out/results.xml" ${pytest_arguments[@]+"${pytest_arguments[@]}"}

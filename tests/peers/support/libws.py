@@ -2,12 +2,13 @@
 examples."""
 
 import json
+import os
 import signal
 import urllib.parse
 import zlib
 from pathlib import Path
 
-from .process import Process, ProcessError
+from .process import Process, ProcessError, clean_environment
 
 TEXT_PERIOD = bytes(range(32, 127))
 BINARY_PERIOD = bytes(range(251))
@@ -183,15 +184,23 @@ class Server(Process):
 class Programs:
     """Starts the programs, and ends them when the test has ended."""
 
-    def __init__(self, prefix, probe):
+    def __init__(self, prefix, probe=None):
         self.libws = Path(prefix) / "bin" / "libws"
-        self._probe = Path(probe)
+        self._probe = probe and Path(probe)
         self.running = []
 
     def _start(self, kind, *args, **options):
         process = kind(args, **options)
         self.running.append(process)
         return process
+
+    def where_both_are_known(self):
+        """An environment in which the name both.test is ::1 and 127.0.0.1; see
+        probe/both.c."""
+        # It may well stand before what a sanitizer brings.
+        asan = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+        return clean_environment(LD_PRELOAD=str(self._probe.parent / "libboth.so"),
+                                 ASAN_OPTIONS=asan)
 
     def probe(self, **options):
         return self._start(Probe, self._probe, **options)
