@@ -268,7 +268,22 @@ class CPrograms(Programs, unittest.TestCase):
                 self.assertRegex(block.text, self.OPENING)
 
 
+# Snippets that are not run: they are for nginx (tests/lua/resty runs such), need
+# another package, or run until somebody ends them.
+NOT_RUN = re.compile(r"\bresty\b|\bngx\.|fastapi|uvicorn|libws\.run\(\)")
+
+
+def at_home(text, url):
+    """A snippet with the addresses, ports and folders that a test has."""
+    for there, here in (("ws://127.0.0.1:8080/", url), ("8080", "0"), ("8443", "0"),
+                        ("/etc/myapp/", ""), ("/run/myapp/", ""), ("/srv/www", ".")):
+        text = text.replace(there, here)
+    return text
+
+
 class ScriptPrograms(Programs):
+    SUFFIX = None
+
     @classmethod
     def setUpClass(cls):
         if not cls.interpreter():
@@ -286,9 +301,32 @@ class ScriptPrograms(Programs):
     def command(self, name):
         return [self.interpreter(), self.folder / name]
 
+    def make_certificates(self):
+        for name in ("example.com", "example.org"):
+            subprocess.run(
+                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                 "-nodes", "-days", "2", "-subj", f"/CN={name}",
+                 "-keyout", self.folder / f"{name}.key", "-out", self.folder / f"{name}.pem"],
+                check=True, capture_output=True)
+        (self.folder / "ca.pem").write_bytes((self.folder / "example.com.pem").read_bytes())
+
+    def test_snippets_of_the_guides_run(self):
+        self.make_certificates()
+        _, url = self.serve_echo()
+        for block in blocks(self.LANGUAGE):
+            if not block.page.name.startswith("docs/guides/") or NOT_RUN.search(block.text):
+                continue
+            with self.subTest(str(block)):
+                done = subprocess.run(
+                    [self.interpreter(), HERE / f"prelude.{self.SUFFIX}", url],
+                    input=at_home(block.text, url), cwd=self.folder, text=True,
+                    capture_output=True, timeout=PATIENCE)
+                self.assertEqual(done.returncode, 0, done.stderr)
+
 
 class PythonPrograms(ScriptPrograms, unittest.TestCase):
     LANGUAGE = "python"
+    SUFFIX = "py"
     OPENING = r"# (\w+)(?:\.py\n|\.py - )"
 
     def test_snippets_compile(self):
@@ -299,6 +337,7 @@ class PythonPrograms(ScriptPrograms, unittest.TestCase):
 
 class LuaPrograms(ScriptPrograms, unittest.TestCase):
     LANGUAGE = "lua"
+    SUFFIX = "lua"
     OPENING = r"-- (\w+)(?:\.lua\n|\.lua - )"
 
     def test_snippets_compile(self):
