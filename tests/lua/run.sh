@@ -4,6 +4,7 @@
 #
 #   tests/lua/run.sh                   5.1 5.2 5.3 5.4 luajit
 #   tests/lua/run.sh --vm "5.4 luajit" only these
+#   tests/lua/run.sh --build-only ...  the rocks, and no test
 #   tests/lua/run.sh tests/lua/spec/tls_spec.lua ...   only these specs
 #
 # The output is TAP, with two plans for each Lua: the specs, and a script of which
@@ -14,10 +15,15 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 readonly top=$PWD out=$PWD/build/lua
 
 vms="5.1 5.2 5.3 5.4 luajit"
-if [ "${1:-}" = --vm ]; then
-  vms=$2
-  shift 2
-fi
+is_build_only=
+while true; do
+  case ${1:-} in
+  --vm) vms=$2 && shift ;;
+  --build-only) is_build_only=yes ;;
+  *) break ;;
+  esac
+  shift
+done
 specs=("$@")
 is_partial=yes
 if [ ${#specs[@]} -eq 0 ]; then
@@ -85,6 +91,10 @@ failed=0
 for vm in $vms; do
   choose "$vm"
   echo "# $vm"
+  if [ $is_build_only ]; then
+    build "$vm" || failed=1
+    continue
+  fi
   build "$vm" && run_specs "$vm" || failed=1
   [ $is_partial ] || run_failing_alloc "$vm" || failed=1
 done
