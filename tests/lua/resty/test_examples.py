@@ -1,11 +1,12 @@
 """The programs in examples/openresty, as its nginx.conf starts them."""
 
+import re
 import struct
 import threading
 
 import pytest
 from support.frames import BINARY, CLOSE, LIMIT, TEXT, Client, encode
-from support.nginx import Nginx
+from support.nginx import TOP, Nginx
 
 
 @pytest.fixture
@@ -92,3 +93,36 @@ def test_the_gateway_and_a_client_that_vanishes(nginx):
     with Client(nginx.port, "/gateway") as other:
         other.send(struct.pack(">H", 1000), CLOSE)
         assert other.read().close_code == 1000
+
+
+# -- docs/guides/openresty.md ----------------------------------------------------
+
+
+@pytest.fixture
+def guide(start, tmp_path):
+    """An nginx with the guide's programs at /guide/1, /guide/2 and so on: those that
+    make a WebSocket of a request. Returns it and what stands where."""
+    text = (TOP / "docs/guides/openresty.md").read_text()
+    programs = [block for block in re.findall(r"```lua\n(.*?)```", text, re.DOTALL) if "resty.upgrade" in block]
+    nginx = start(
+        server="".join(
+            f"location /guide/{number} {{ content_by_lua_file {tmp_path}/{number}.lua; }}\n"
+            for number in range(len(programs))
+        )
+    )
+    for number, program in enumerate(programs):
+        program = program.replace("127.0.0.1:9000/", f"127.0.0.1:{nginx.port}/app/echo")
+        if "require" not in program:
+            program = 'local resty = require "libws.resty"\n' + program
+        (tmp_path / f"{number}.lua").write_text(program)
+    return nginx, programs
+
+
+def test_the_programs_of_the_guide_echo(guide):
+    nginx, programs = guide
+    assert ["gateway" if "upstream" in program else "echo" for program in programs] == ["echo", "gateway"]
+    for number in range(len(programs)):
+        with Client(nginx.port, f"/guide/{number}") as client:
+            client.send("hello")
+            assert client.read_message() == b"hello"
+            assert client.close() == 1000
