@@ -1,0 +1,18 @@
+# Removes what the last `cmake --install` of this build has installed, and the
+# folders that are ours alone. Run in the folder of the build.
+if(NOT EXISTS install_manifest.txt)
+  message(FATAL_ERROR "Nothing was installed from here.")
+endif()
+file(STRINGS install_manifest.txt installed)
+foreach(path ${installed})
+  set(path $ENV{DESTDIR}${path})
+  file(REMOVE ${path})
+  message(STATUS "Removed: ${path}")
+  cmake_path(GET path PARENT_PATH folder)
+  cmake_path(GET folder FILENAME name)
+  file(GLOB rest ${folder}/*)
+  if(name MATCHES "^(ws|libws.*)$" AND rest STREQUAL "")
+    file(REMOVE_RECURSE ${folder})
+  endif()
+endforeach()
+file(REMOVE install_manifest.txt)
