@@ -1,6 +1,5 @@
-"""docs/reference-lua.md, from the annotations in lua/libws/types.lua and, for
-nginx, the comments in lua/libws/resty.lua: every function, method, field and
-option."""
+"""docs/reference-lua.md, from the annotations in lua/libws/types.lua: every function,
+method, field and option."""
 
 import re
 
@@ -17,24 +16,8 @@ raises a table with `name`, `code` and `message`.
 CONN_OPTIONS = """Those of the C library; [`ws_conn_options`](reference-c.md#ws_conn_options) says more,
 with times in milliseconds."""
 
-BRIDGES = """## In other loops
-
-`require "libws.cqueues"`, `require "libws.luv"` and `require "libws.copas"` make the
-loop of libws a part of theirs; see [In a loop of your own](guides/event-loops.md).
-
-"""
-
-RESTY = """## In nginx
-
-`require "libws.resty"` has the same WebSocket over cosockets; see [In
-OpenResty](guides/openresty.md).
-
-| | |
-|---|---|
-"""
-
 # What a class of the annotations is called for readers.
-OPTION_TITLES = {
+TITLES = {
     "ConnOptions": "Options of every connection",
     "SocketOptions": "Options of a client",
     "ServerOptions": "Options of serve()",
@@ -42,6 +25,24 @@ OPTION_TITLES = {
     "TLSPolicy": "TLS: versions and ciphers",
     "TLSOptions": "TLS options of a client",
     "TLSServerOptions": "TLS options of a server",
+    "WebSocketClass": "WebSocket, the class",
+    "Bridge": "In other loops",
+    "resty": "In nginx: libws.resty",
+    "resty.UpgradeOptions": "In nginx: options of upgrade()",
+    "resty.SocketOptions": "In nginx: options of a client",
+    "resty.Server": "In nginx: resty.server",
+    "codec": "The engine: libws.codec",
+    "codec.Conn": "The engine: connections",
+}
+
+# What methods are called on in examples.
+OBJECTS = {"WebSocket": "ws", "WebSocketClass": "WebSocket", "RestyServer": "resty.server"}
+
+# Where more is said about a class.
+GUIDES = {
+    "Bridge": "See [In a loop of your own](guides/event-loops.md).",
+    "resty": "See [In OpenResty](guides/openresty.md).",
+    "codec": "See [You do the I/O](guides/event-loops.md#you-do-the-io-the-engine).",
 }
 
 
@@ -81,7 +82,7 @@ def function_row(name, arguments, comment, params, returns):
         parts = []
         for value in returns:
             kind, rest = split_type(value)
-            parts.append(f"`{plain_type(kind)}`" + (f" {rest.rstrip('.')}" if rest else ""))
+            parts.append(f"`{plain_type(kind)}`" + (f" {rest.removesuffix('.')}" if rest not in ("", "...") else ""))
         text.append("Returns " + ", ".join(parts) + ".")
     return f"| `{name}({', '.join(shown)})` | {cell(' '.join(text))} |"
 
@@ -91,7 +92,7 @@ def parse(text):
     classes, by_local, comment, params, returns = [], {}, [], {}, []
     current = None
     for line in text.splitlines():
-        if m := re.match(r"---@class libws(?:\.(\w+))?(?::\s*([\w.]+))?", line):
+        if m := re.match(r"---@class libws(?:\.([\w.]+))?(?::\s*([\w.]+))?", line):
             current = Class(m[1] or "libws", m[2], " ".join(comment))
             classes.append(current)
             comment = []
@@ -115,8 +116,7 @@ def parse(text):
             by_local[m[1]] = current
         elif m := re.match(r"function (\w+)([.:])(\w+)\((.*)\) end", line):
             owner = by_local[m[1]]
-            object_ = {"WebSocket": "ws", "WebSocketClass": "WebSocket"}.get(m[1], m[1].lower())
-            name = f"{object_}{m[2]}{m[3]}"
+            name = f"{OBJECTS.get(m[1], m[1].lower())}{m[2]}{m[3]}"
             owner.rows.append(function_row(name, m[4], " ".join(comment), params, returns))
             comment, params, returns = [], {}, []
         elif not line.strip():
@@ -125,21 +125,7 @@ def parse(text):
 
 
 def title_of(cls):
-    if cls.name == "libws":
-        return "The module"
-    return OPTION_TITLES.get(cls.name) or ("WebSocket, the class" if cls.name == "WebSocketClass" else cls.name)
-
-
-# The functions of libws.resty, and their arguments.
-RESTY_FUNCTIONS = {"upgrade": "options", "connect": "url, options", "WebSocket": "url, protocols, options"}
-
-
-def resty_rows(source):
-    """What the comment above each says."""
-    for name, arguments in RESTY_FUNCTIONS.items():
-        found = re.search(rf"((?:^--.*\n)+)(?:function )?resty\.{name}\b", source, re.MULTILINE)
-        comment = re.sub(r"^--+ ?", "", found[1], flags=re.MULTILINE)
-        yield f"| `resty.{name}({arguments})` | {cell(comment)} |"
+    return "The module" if cls.name == "libws" else TITLES.get(cls.name, cls.name)
 
 
 def make(root):
@@ -148,18 +134,13 @@ def make(root):
         if not cls.rows:
             continue
         lines += [f"## {title_of(cls)}", ""]
-        if cls.comment:
-            lines += [cls.comment, ""]
+        lines += [text + "\n" for text in (cls.comment, GUIDES.get(cls.name)) if text]
         if cls.base and cls.base.startswith("libws."):
             base = Class(cls.base.removeprefix("libws."), None, "")
             lines += [f"And what stands at [{title_of(base)}](#{anchor(title_of(base))}).", ""]
         if cls.name == "ConnOptions":
             lines += [CONN_OPTIONS, ""]
         lines += ["| | |", "|---|---|", *cls.rows, ""]
-    resty = (root / "lua/libws/resty.lua").read_text(encoding="utf-8")
-    lines += [BRIDGES + RESTY + "\n".join(resty_rows(resty))]
-    lines += ["| `resty.server` | The sockets of `upgrade()` in this worker: `clients`, `publish()`, `broadcast()`. |",
-              "| `resty.onerror` | Called with what handlers raise; nil: nginx's log. |", ""]
     return "\n".join(lines)
 
 

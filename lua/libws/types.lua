@@ -539,4 +539,215 @@ function Timer:set(seconds) end
 
 function Timer:cancel() end
 
+-- -- Bridges -------------------------------------------------------------------
+
+---What require "libws.cqueues", "libws.luv" and "libws.copas" return.
+---@class libws.Bridge
+---@field attach fun(loop?: libws.Loop) Has luv or Copas run the loop; for cqueues: attach(controller, loop).
+
+-- -- Inside nginx --------------------------------------------------------------
+
+---What require "libws.resty" returns. It has Event, MessageEvent, CloseEvent and
+---ErrorEvent as libws has.
+---@class libws.resty
+---@field _VERSION string
+---@field WebSocket libws.WebSocketClass With libws.resty.SocketOptions.
+---@field server libws.resty.Server The sockets of upgrade() in this worker.
+---@field onerror fun(err: any, traceback: string)? Called with what handlers raise; nil: written to nginx's log.
+local resty = {}
+
+---Makes a WebSocket of the request, in content_by_lua. If it cannot, the request
+---has been answered and the caller has only to return.
+---@param options? libws.resty.UpgradeOptions
+---@return libws.WebSocket? ws
+---@return string? message
+---@return string? code
+---@return integer? status
+function resty.upgrade(options) end
+
+---Opens a connection and waits for it.
+---@param url string
+---@param options? libws.resty.SocketOptions
+---@return libws.WebSocket? ws
+---@return string? message
+---@return string? code
+---@return libws.Response? response Of a server that refused.
+function resty.connect(url, options) end
+
+---@class libws.resty.UpgradeOptions: libws.ConnOptions
+---@field protocols (string|string[])? What the server speaks.
+---@field headers libws.HeaderList? Of the answer.
+---@field is_secure boolean? Whether the client came by wss. Default: what nginx knows.
+
+---@class libws.resty.SocketOptions: libws.ConnOptions
+---@field protocols (string|string[])? Of connect() only.
+---@field headers libws.HeaderList?
+---@field origin string?
+---@field tls { cert: string?, key: string?, insecure: boolean?, server_name: string? }? PEM text; nginx has directives for the rest.
+
+---@class libws.resty.Server
+---@field clients table<libws.WebSocket, true> Those that are open.
+local RestyServer = {}
+
+---Sends to all subscribers of a topic in this worker; framed and compressed once.
+---@param topic string
+---@param data string
+---@param options? { binary: boolean?, compress: boolean?, except: libws.WebSocket? }
+function RestyServer:publish(topic, data, options) end
+
+---Sends to all open sockets of this worker.
+---@param data string
+---@param options? { binary: boolean?, compress: boolean?, except: libws.WebSocket? }
+function RestyServer:broadcast(data, options) end
+
+-- -- The engine alone ----------------------------------------------------------
+
+---What require "libws.codec" returns: the protocol without input and output, for
+---a transport of one's own. Times are monotonic seconds of the caller. It has the
+---number of each kind of event: REQUEST, OPEN, MESSAGE, PING, PONG, DRAIN, ERROR,
+---CLOSE.
+---@class libws.codec
+---@field version string
+---@field Error table The metatable of the error tables.
+local codec = {}
+
+---Parses a URL as the browser's constructor does.
+---@param url string
+---@return { href: string, origin: string, host: string, authority: string, target: string, authorization: string?, unix_path: string?, port: integer, is_secure: boolean }
+function codec.url(url) end
+
+---Makes a configuration that many connections share.
+---@param role "client"|"server"
+---@param options? libws.ConnOptions
+---@return libws.codec.Config
+function codec.config(role, options) end
+
+---@param config "client"|"server"|libws.codec.Config
+---@param now number
+---@param options? libws.ConnOptions With a role alone.
+---@return libws.codec.Conn
+function codec.conn(config, now, options) end
+
+---Makes a message to be sent to many; framed and compressed once.
+---@param config libws.codec.Config
+---@param data string
+---@param is_binary? boolean
+---@param is_uncompressed? boolean
+---@return libws.codec.Message
+function codec.message(config, data, is_binary, is_uncompressed) end
+
+---@class libws.codec.Config: userdata
+---@class libws.codec.Message: userdata
+
+---@class libws.codec.Conn
+local Conn = {}
+
+---Has a client's request written.
+---@param url string
+---@param protocols? string|string[]
+---@param headers? libws.HeaderList
+---@param origin? string
+function Conn:connect(url, protocols, headers, origin) end
+
+---Accepts the request that REQUEST brought.
+---@param protocol? string
+---@param headers? libws.HeaderList
+---@param compression? boolean
+function Conn:accept(protocol, headers, compression) end
+
+---Answers it with plain HTTP.
+---@param status integer
+---@param body? string
+---@param headers? libws.HeaderList
+function Conn:respond(status, body, headers) end
+
+---Takes what was read. Before the next feed, next() has to return nothing.
+---@param data string
+---@param now? number
+function Conn:feed(data, now) end
+
+---The transport has ended.
+function Conn:eof() end
+
+---The transport has failed, or the application wants an end.
+---@param has_failed? boolean
+function Conn:abort(has_failed) end
+
+---Time has gone by.
+---@param now number
+function Conn:tick(now) end
+
+---When tick() is to be called at the latest.
+---@return number?
+function Conn:deadline() end
+
+---The next event and its values; nothing when all input is used up.
+---@return integer? kind
+---@return any ...
+function Conn:next() end
+
+---Takes out the next bytes to write.
+---@return string?
+function Conn:output() end
+
+---The next bytes to write, left there until consume().
+---@param max integer
+---@return string ...
+function Conn:peek(max) end
+
+---So many bytes have been written.
+---@param count integer
+---@return integer left
+function Conn:consume(count) end
+
+---@param data string
+---@param is_binary? boolean
+---@param is_fragment? boolean More of it follows.
+---@param is_uncompressed? boolean
+function Conn:send(data, is_binary, is_fragment, is_uncompressed) end
+
+---@param message libws.codec.Message
+function Conn:send_message(message) end
+
+---@param data? string
+function Conn:ping(data) end
+
+---@param data? string
+function Conn:pong(data) end
+
+---@param code? integer
+---@param reason? string
+function Conn:close(code, reason) end
+
+---@param code? integer
+---@param reason? string
+function Conn:close_with(code, reason) end
+
+---@param is_paused boolean
+function Conn:set_paused(is_paused) end
+
+---@param is_streaming boolean
+function Conn:set_streaming(is_streaming) end
+
+---@return 0|1|2|3
+function Conn:ready_state() end
+
+---@return integer
+function Conn:buffered_amount() end
+
+---@return integer Bytes that wait to be written.
+function Conn:queued() end
+
+---@return string
+function Conn:protocol() end
+
+---@return string
+function Conn:extensions() end
+
+---@return table As WebSocket:stats().
+function Conn:stats() end
+
+---Frees the memory now.
+function Conn:free() end
+
 return libws

@@ -1,4 +1,5 @@
 -- lua/libws/types.lua describes every public name.
+local codec = require "libws.codec"
 local libws = require "libws"
 
 describe("the annotations", function()
@@ -28,6 +29,42 @@ describe("the annotations", function()
         assert.is_truthy(types:find("\nfunction " .. class .. ":" .. name .. "(", 1, true), class .. ":" .. name)
       end
       assert.is_true(count > 1)
+    end
+  end)
+
+  it("have every function of libws.resty", function()
+    local count = 0
+    for name in read("lua/libws/resty.lua"):gmatch "\n[function ]*resty%.(%w+)[ (]" do
+      local is_described = types:find("\nfunction resty." .. name .. "(", 1, true)
+        or types:find("---@field " .. name .. " ", 1, true)
+      assert.is_truthy(is_described, name)
+      count = count + 1
+    end
+    assert.is_true(count >= 3)
+    for name in read("lua/libws/resty/worker.lua"):gmatch "\nfunction Server:(%w+)" do
+      assert.is_truthy(types:find("\nfunction RestyServer:" .. name .. "(", 1, true), name)
+    end
+  end)
+
+  it("have every function of libws.codec and every method of its connections", function()
+    for name, value in pairs(codec) do
+      if type(value) == "function" then
+        assert.is_truthy(types:find("\nfunction codec." .. name .. "(", 1, true), name)
+      end
+    end
+    for name in types:match("(REQUEST, [^.]*)%."):gsub("%-%-%-", ""):gmatch "%u+" do
+      assert.are.equal("number", type(codec[name]), name)
+    end
+    for name, value in pairs(getmetatable(codec.conn("client", 0)).__index) do
+      assert.are.equal("function", type(value))
+      assert.is_truthy(types:find("\nfunction Conn:" .. name .. "(", 1, true), name)
+    end
+  end)
+
+  it("have every bridge", function()
+    for _, name in ipairs { "cqueues", "luv", "copas" } do
+      assert.is_truthy(types:find('"libws.' .. name .. '"', 1, true))
+      assert.is_truthy(read("lua/libws/" .. name .. ".lua"):find "\nfunction bridge.attach%(")
     end
   end)
 
