@@ -7,8 +7,8 @@ describe("an example", function()
   end
 
   --- Starts a server. Returns its URL, and a function that ends it.
-  local function start(name)
-    local output = assert(io.popen("echo $$; exec " .. command(name .. " 0")))
+  local function start(line_before_port)
+    local output = assert(io.popen("echo $$; exec " .. command(line_before_port .. " 0")))
     local pid = output:read "*l"
     local line = output:read "*l"
     local url = line and line:match "^listening on (ws://.*)"
@@ -31,6 +31,17 @@ describe("an example", function()
     local text = output_of("printf 'one\\ntwo\\n' | " .. command("echo_client.lua " .. url))
     stop()
     assert.are.equal("one\ntwo\nclosed: 1000 done\n", text)
+  end)
+
+  it("carries messages to another server and back", function()
+    local upstream, stop_upstream = start "echo_server.lua"
+    local url, stop = start("gateway.lua " .. upstream)
+    local text = output_of("printf 'one\\ntwo\\n' | " .. command("echo_client.lua " .. url))
+    assert.are.equal("one\ntwo\nclosed: 1000 done\n", text)
+    stop_upstream()
+    text = output_of("printf 'one\\n' | " .. command("echo_client.lua " .. url))
+    assert.is_truthy(text:find("answer with status 101", 1, true), text)
+    stop()
   end)
 
   it("chats", function()
