@@ -8,9 +8,7 @@
 #define WS_IDN_DLOPEN 0
 #endif
 
-#if WS_HAVE_IDN2
-#include <idn2.h>
-#elif WS_IDN_DLOPEN
+#if WS_IDN_DLOPEN
 #include <dlfcn.h>
 #include <string.h>
 
@@ -19,6 +17,8 @@
 #define IDN2_MALLOC          (-100)
 #define IDN2_NFC_INPUT       1
 #define IDN2_NONTRANSITIONAL 8
+#elif WS_HAVE_IDN2
+#include <idn2.h>
 #endif
 
 #if WS_HAVE_IDN2 || WS_IDN_DLOPEN
@@ -30,18 +30,7 @@ typedef struct idn2 {
   void (*free)(void *ascii);
 } idn2;
 
-#if WS_HAVE_IDN2
-
-static bool load(idn2 *library) {
-  *library = (idn2){.lookup = idn2_lookup_u8, .free = idn2_free};
-  return true;
-}
-
-static void unload(idn2 *library) {
-  (void)library;
-}
-
-#else
+#if WS_IDN_DLOPEN
 
 /* ISO C has no way to make a function of what dlsym() returns; POSIX promises
  * that they look alike. */
@@ -70,6 +59,17 @@ static bool load(idn2 *library) {
   }
   unload(library);
   return false;
+}
+
+#else
+
+static bool load(idn2 *library) {
+  *library = (idn2){.lookup = idn2_lookup_u8, .free = idn2_free};
+  return true;
+}
+
+static void unload(idn2 *library) {
+  (void)library;
 }
 
 #endif
