@@ -613,50 +613,53 @@ static PyMemberDef conn_members[] = {
 
 static PyMethodDef conn_methods[] = {
     {"connect", CORE_METHOD(conn_connect), METH_VARARGS | METH_KEYWORDS,
-     "connect(url, protocols=None, /, *, headers=None, origin=None)\n--\n\n"
+     "connect($self, url, protocols=None, /, *, headers=None, "
+     "origin=None)\n--\n\n"
      "Make the request of a client."},
     {"accept", CORE_METHOD(conn_accept), METH_VARARGS | METH_KEYWORDS,
-     "accept(protocol=None, headers=(), compression=True)\n--\n\n"
+     "accept($self, /, protocol=None, headers=(), compression=True)\n--\n\n"
      "Accept the handshake that the request event brought."},
     {"respond", CORE_METHOD(conn_respond), METH_VARARGS | METH_KEYWORDS,
-     "respond(status, body=b\"\", headers=())\n--\n\n"
+     "respond($self, /, status, body=b\"\", headers=())\n--\n\n"
      "Answer the request with plain HTTP."},
     {"feed", conn_feed, METH_O,
-     "feed(data, /)\n--\n\nHand in bytes from the peer."},
+     "feed($self, data, /)\n--\n\nHand in bytes from the peer."},
     {"feed_eof", conn_feed_eof, METH_NOARGS,
-     "feed_eof()\n--\n\nSay that the peer will send no more."},
+     "feed_eof($self, /)\n--\n\nSay that the peer will send no more."},
     {"next_event", conn_next_event, METH_NOARGS,
-     "next_event()\n--\n\nReturn the next event, or None."},
+     "next_event($self, /)\n--\n\nReturn the next event, or None."},
     {"events", conn_events, METH_NOARGS,
-     "events()\n--\n\nReturn an iterator over the events there are."},
+     "events($self, /)\n--\n\nReturn an iterator over the events there are."},
     {"output", conn_output, METH_VARARGS,
-     "output(max_size=-1, /)\n--\n\nTake out bytes for the peer."},
+     "output($self, max_size=-1, /)\n--\n\nTake out bytes for the peer."},
     {"tick", conn_tick, METH_NOARGS,
-     "tick()\n--\n\nTell the time, when `timeout` has passed."},
+     "tick($self, /)\n--\n\nTell the time, when `timeout` has passed."},
     {"send", CORE_METHOD(conn_send), METH_FASTCALL | METH_KEYWORDS,
-     "send(data, /, *, compress=True, fin=True, binary=None)\n--\n\n"
+     "send($self, data, /, *, compress=True, fin=True, binary=None)\n--\n\n"
      "Send a message: str as text, bytes-like as binary."},
     {"ping", conn_ping, METH_VARARGS,
-     "ping(data=b\"\", /)\n--\n\nSend a ping of at most 125 bytes."},
+     "ping($self, data=b\"\", /)\n--\n\nSend a ping of at most 125 bytes."},
     {"pong", conn_pong, METH_VARARGS,
-     "pong(data=b\"\", /)\n--\n\nSend a pong."},
+     "pong($self, data=b\"\", /)\n--\n\nSend a pong."},
     {"close", CORE_METHOD(conn_close), METH_VARARGS | METH_KEYWORDS,
-     "close(code=None, reason=None)\n--\n\n"
+     "close($self, /, code=None, reason=None)\n--\n\n"
      "Close the connection; `code` is 1000 or 3000 to 4999."},
     {"closeWith", CORE_METHOD(conn_close_with), METH_VARARGS | METH_KEYWORDS,
-     "closeWith(code=None, reason=None)\n--\n\n"
+     "closeWith($self, /, code=None, reason=None)\n--\n\n"
      "Close with any code that may be on the wire."},
     {"abort", conn_abort, METH_VARARGS,
-     "abort(failed=False, /)\n--\n\n"
+     "abort($self, failed=False, /)\n--\n\n"
      "End the connection, because the transport failed or nobody wants it."},
     {"pause", conn_pause, METH_NOARGS,
-     "pause()\n--\n\nStop the events that input causes."},
-    {"resume", conn_resume, METH_NOARGS, "resume()\n--\n\nGo on with them."},
+     "pause($self, /)\n--\n\nStop the events that input causes."},
+    {"resume", conn_resume, METH_NOARGS,
+     "resume($self, /)\n--\n\nGo on with them."},
     {"set_streaming", conn_set_streaming, METH_O,
-     "set_streaming(streaming, /)\n--\n\n"
+     "set_streaming($self, streaming, /)\n--\n\n"
      "Have messages come in pieces: (data, is_text, is_first, is_last)."},
     {"stats", conn_stats, METH_NOARGS,
-     "stats()\n--\n\nReturn a dict with the account of the connection."},
+     "stats($self, /)\n--\n\nReturn a dict with the account of the "
+     "connection."},
     {0}};
 
 static PyType_Slot conn_slots[] = {{Py_tp_doc,

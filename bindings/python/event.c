@@ -250,13 +250,15 @@ static PyGetSetDef event_getset[] = {
 
 static PyMethodDef event_methods[] = {
     {"composedPath", event_composed_path, METH_NOARGS,
-     "composedPath()\n--\n\nReturn the objects whose listeners are called."},
+     "composedPath($self, /)\n--\n\nReturn the objects whose listeners are "
+     "called."},
     {"preventDefault", event_prevent_default, METH_NOARGS,
-     "preventDefault()\n--\n\nCancel the event if it is cancelable."},
+     "preventDefault($self, /)\n--\n\nCancel the event if it is cancelable."},
     {"stopPropagation", event_stop_propagation, METH_NOARGS,
-     "stopPropagation()\n--\n\nDo nothing: events do not travel."},
+     "stopPropagation($self, /)\n--\n\nDo nothing: events do not travel."},
     {"stopImmediatePropagation", event_stop_immediate_propagation, METH_NOARGS,
-     "stopImmediatePropagation()\n--\n\nDo not call further listeners."},
+     "stopImmediatePropagation($self, /)\n--\n\nDo not call further "
+     "listeners."},
     {0}};
 
 static PyType_Slot event_slots[] = {

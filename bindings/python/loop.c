@@ -477,44 +477,45 @@ static PyObject *loop_host(PyObject *op, void *closure) {
 
 static PyMethodDef loop_methods[] = {
     {"wait", CORE_METHOD(core_loop_wait), METH_FASTCALL,
-     "wait(timeout=None, /)\n--\n\n"
+     "wait($self, timeout=None, /)\n--\n\n"
      "Wait until there may be events, at most `timeout` seconds. Other "
      "threads\n"
      "run meanwhile."},
     {"dispatch", core_loop_dispatch, METH_NOARGS,
-     "dispatch()\n--\n\n"
+     "dispatch($self, /)\n--\n\n"
      "Call the handlers for what wait() brought. Return the number of events."},
     {"run", core_loop_run, METH_NOARGS,
-     "run()\n--\n\n"
+     "run($self, /)\n--\n\n"
      "Wait and dispatch until stop() is called, or no socket, server or timer\n"
      "is left."},
     {"stop", loop_stop, METH_NOARGS,
-     "stop()\n--\n\nHave run() return. May be called by any thread."},
+     "stop($self, /)\n--\n\nHave run() return. May be called by any thread."},
     {"post", loop_post, METH_O,
-     "post(callback, /)\n--\n\n"
+     "post($self, callback, /)\n--\n\n"
      "Have the loop call `callback()`. May be called by any thread."},
     {"timer", core_loop_timer, METH_VARARGS,
-     "timer(delay, callback, /)\n--\n\n"
+     "timer($self, delay, callback, /)\n--\n\n"
      "Return a Timer that calls `callback()` once, after `delay` seconds."},
     {"close", loop_close, METH_NOARGS,
-     "close()\n--\n\n"
+     "close($self, /)\n--\n\n"
      "End all that belongs to the loop; open sockets send Close 1001."},
     {"fileno", loop_fileno, METH_NOARGS,
-     "fileno()\n--\n\n"
+     "fileno($self, /)\n--\n\n"
      "Return a descriptor that is readable when a turn is due."},
     {"stats", loop_stats, METH_NOARGS,
-     "stats()\n--\n\nReturn a dict of what the loop has done."},
-    {"__enter__", loop_enter, METH_NOARGS, "__enter__()\n--\n\n"},
-    {"__exit__", loop_exit, METH_VARARGS, "__exit__(*args)\n--\n\nClose."},
+     "stats($self, /)\n--\n\nReturn a dict of what the loop has done."},
+    {"__enter__", loop_enter, METH_NOARGS, "__enter__($self, /)\n--\n\n"},
+    {"__exit__", loop_exit, METH_VARARGS,
+     "__exit__($self, /, *args)\n--\n\nClose."},
     {"_attach", loop_attach, METH_VARARGS,
-     "_attach(host, uv_library=None, uv_loop=None, /)\n--\n\n"
+     "_attach($self, host, uv_library=None, uv_loop=None, /)\n--\n\n"
      "Have an asyncio loop drive this one. Of uvloop: the file that has "
      "libuv,\n"
      "and a capsule with its loop."},
     {"_dispatch", core_loop_on_readable, METH_NOARGS,
-     "_dispatch()\n--\n\nOne turn, for a host loop."},
+     "_dispatch($self, /)\n--\n\nOne turn, for a host loop."},
     {"_settle", core_loop_on_settle, METH_NOARGS,
-     "_settle()\n--\n\nGo on with the turn when the host is quiet."},
+     "_settle($self, /)\n--\n\nGo on with the turn when the host is quiet."},
     {0}};
 
 static PyGetSetDef loop_getset[] = {
@@ -607,17 +608,19 @@ static PyObject *note_fork(PyObject *module, PyObject *unused) {
 
 static PyMethodDef functions[] = {
     {"get_loop", get_loop, METH_NOARGS,
-     "get_loop()\n--\n\n"
+     "get_loop($module, /)\n--\n\n"
      "Return this thread's own loop, which run() runs. Make it if need be."},
     {"run", run_here, METH_NOARGS,
-     "run()\n--\n\n"
+     "run($module, /)\n--\n\n"
      "Drive the sockets of this thread until stop() is called or none is "
      "left."},
-    {"stop", stop_here, METH_NOARGS, "stop()\n--\n\nHave run() return."},
+    {"stop", stop_here, METH_NOARGS,
+     "stop($module, /)\n--\n\nHave run() return."},
     {"_close_loops", close_loops, METH_NOARGS,
-     "_close_loops()\n--\n\nClose all loops, at exit."},
+     "_close_loops($module, /)\n--\n\nClose all loops, at exit."},
     {"_note_fork", note_fork, METH_NOARGS,
-     "_note_fork()\n--\n\nIn a child: the loops belong to the parent."},
+     "_note_fork($module, /)\n--\n\nIn a child: the loops belong to the "
+     "parent."},
     {0}};
 
 /* Calls `register(function, ...)` of a module for one of our functions. */

@@ -195,16 +195,18 @@ static PyObject *headers_repr(PyObject *op) {
 
 static PyMethodDef headers_methods[] = {
     {"get", headers_get, METH_VARARGS,
-     "get(name, default=None, /)\n--\n\nReturn the first value of a name."},
+     "get($self, name, default=None, /)\n--\n\nReturn the first value of a "
+     "name."},
     {"get_all", headers_get_all, METH_O,
-     "get_all(name, /)\n--\n\nReturn all values of a name."},
-    {"keys", headers_keys, METH_NOARGS, "keys()\n--\n\nReturn the names."},
+     "get_all($self, name, /)\n--\n\nReturn all values of a name."},
+    {"keys", headers_keys, METH_NOARGS,
+     "keys($self, /)\n--\n\nReturn the names."},
     {"values", headers_values, METH_NOARGS,
-     "values()\n--\n\nReturn the first value of each name."},
+     "values($self, /)\n--\n\nReturn the first value of each name."},
     {"items", headers_items, METH_NOARGS,
-     "items()\n--\n\nReturn each name with its first value."},
+     "items($self, /)\n--\n\nReturn each name with its first value."},
     {"raw_items", headers_raw_items, METH_NOARGS,
-     "raw_items()\n--\n\nReturn all pairs as they came."},
+     "raw_items($self, /)\n--\n\nReturn all pairs as they came."},
     {0}};
 
 /* It refers to strings alone, so the collector need not see it. */
@@ -634,15 +636,16 @@ static PyGetSetDef request_getset[] = {
 
 static PyMethodDef request_methods[] = {
     {"accept", CORE_METHOD(request_accept), METH_VARARGS | METH_KEYWORDS,
-     "accept(protocol=None, headers=(), compression=True)\n--\n\n"
+     "accept($self, /, protocol=None, headers=(), compression=True)\n--\n\n"
      "Open the connection, with one of the subprotocols offered."},
     {"respond", CORE_METHOD(request_respond), METH_VARARGS | METH_KEYWORDS,
-     "respond(status, body=b\"\", headers=())\n--\n\nAnswer with plain HTTP."},
+     "respond($self, /, status, body=b\"\", headers=())\n--\n\nAnswer with "
+     "plain HTTP."},
     {"respond_file", request_respond_file, METH_O,
-     "respond_file(root, /)\n--\n\n"
+     "respond_file($self, root, /)\n--\n\n"
      "Answer with the file below the folder `root` that the target names."},
     {"hold", request_hold, METH_NOARGS,
-     "hold()\n--\n\nThe answer comes after the hook has returned."},
+     "hold($self, /)\n--\n\nThe answer comes after the hook has returned."},
     {0}};
 
 static PyType_Slot request_slots[] = {

@@ -339,25 +339,25 @@ static PyMemberDef server_members[] = {
 
 static PyMethodDef server_methods[] = {
     {"listen", CORE_METHOD(core_server_listen), METH_VARARGS | METH_KEYWORDS,
-     "listen(host=None, port=0, /, **options)\n--\n\n"
+     "listen($self, host=None, port=0, /, **options)\n--\n\n"
      "Listen at one more place: unix, unix_mode, sock, tls, backlog, "
      "reuse_port."},
     {"adopt", CORE_METHOD(core_server_adopt), METH_VARARGS | METH_KEYWORDS,
-     "adopt(sock, data=b\"\", *, tls=None)\n--\n\n"
+     "adopt($self, /, sock, data=b\"\", *, tls=None)\n--\n\n"
      "Serve a connection that was accepted elsewhere."},
     {"close", CORE_METHOD(server_close), METH_VARARGS | METH_KEYWORDS,
-     "close(code=None, reason=None, *, timeout=None)\n--\n\n"
+     "close($self, /, code=None, reason=None, *, timeout=None)\n--\n\n"
      "End in good order: 1001, or `code`, goes to every socket."},
     {"stop_listening", server_stop_listening, METH_NOARGS,
-     "stop_listening()\n--\n\nTake no more connections."},
+     "stop_listening($self, /)\n--\n\nTake no more connections."},
     {"publish", CORE_METHOD(server_publish), METH_FASTCALL | METH_KEYWORDS,
-     "publish(topic, data, /, *, compress=True, exclude=None)\n--\n\n"
+     "publish($self, topic, data, /, *, compress=True, exclude=None)\n--\n\n"
      "Send to all sockets that subscribe to a topic."},
     {"broadcast", CORE_METHOD(server_broadcast), METH_FASTCALL | METH_KEYWORDS,
-     "broadcast(data, /, *, compress=True, exclude=None)\n--\n\n"
+     "broadcast($self, data, /, *, compress=True, exclude=None)\n--\n\n"
      "Send to all open sockets."},
     {"stats", server_stats, METH_NOARGS,
-     "stats()\n--\n\nReturn a dict of what the server has done."},
+     "stats($self, /)\n--\n\nReturn a dict of what the server has done."},
     {0}};
 
 static PyType_Slot server_slots[] = {

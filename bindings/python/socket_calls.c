@@ -498,58 +498,62 @@ static PyObject *socket_tls_info(PyObject *op, PyObject *unused) {
 
 PyMethodDef core_socket_methods[] = {
     {"send", CORE_METHOD(socket_send), METH_FASTCALL | METH_KEYWORDS,
-     "send(data, /, *, compress=True, fin=True, binary=None)\n--\n\n"
+     "send($self, data, /, *, compress=True, fin=True, binary=None)\n--\n\n"
      "Send a message: str as text, bytes-like as binary."},
     {"close", CORE_METHOD(socket_close), METH_VARARGS | METH_KEYWORDS,
-     "close(code=None, reason=None)\n--\n\n"
+     "close($self, /, code=None, reason=None)\n--\n\n"
      "Close the connection; `code` is 1000 or 3000 to 4999."},
     {"closeWith", CORE_METHOD(socket_close_with), METH_VARARGS | METH_KEYWORDS,
-     "closeWith(code=None, reason=None)\n--\n\n"
+     "closeWith($self, /, code=None, reason=None)\n--\n\n"
      "Close with any code that may be on the wire, such as 1001 or 1011."},
     {"terminate", socket_terminate, METH_NOARGS,
-     "terminate()\n--\n\nEnd the connection at once."},
+     "terminate($self, /)\n--\n\nEnd the connection at once."},
     {"ping", socket_ping, METH_VARARGS,
-     "ping(data=b\"\", /)\n--\n\nSend a ping of at most 125 bytes."},
+     "ping($self, data=b\"\", /)\n--\n\nSend a ping of at most 125 bytes."},
     {"pong", socket_pong, METH_VARARGS,
-     "pong(data=b\"\", /)\n--\n\nSend a pong that nobody asked for."},
+     "pong($self, data=b\"\", /)\n--\n\nSend a pong that nobody asked for."},
     {"pause", socket_pause, METH_NOARGS,
-     "pause()\n--\n\nStop reading, so that the peer has to wait."},
-    {"resume", socket_resume, METH_NOARGS, "resume()\n--\n\nGo on reading."},
+     "pause($self, /)\n--\n\nStop reading, so that the peer has to wait."},
+    {"resume", socket_resume, METH_NOARGS,
+     "resume($self, /)\n--\n\nGo on reading."},
     {"stats", socket_stats, METH_NOARGS,
-     "stats()\n--\n\nReturn a dict with the account of the connection."},
+     "stats($self, /)\n--\n\nReturn a dict with the account of the "
+     "connection."},
     {"tlsInfo", socket_tls_info, METH_NOARGS,
-     "tlsInfo()\n--\n\nReturn a dict about TLS, or None."},
+     "tlsInfo($self, /)\n--\n\nReturn a dict about TLS, or None."},
     {"setRequestHeaders", socket_set_request_headers, METH_O,
-     "setRequestHeaders(headers, /)\n--\n\n"
+     "setRequestHeaders($self, headers, /)\n--\n\n"
      "Replace the headers for the attempts to come of a client that "
      "reconnects."},
     {"subscribe", socket_subscribe, METH_O,
-     "subscribe(topic, /)\n--\n\nGet what is published to a topic."},
+     "subscribe($self, topic, /)\n--\n\nGet what is published to a topic."},
     {"unsubscribe", socket_unsubscribe, METH_O,
-     "unsubscribe(topic, /)\n--\n\nTake back subscribe()."},
+     "unsubscribe($self, topic, /)\n--\n\nTake back subscribe()."},
     {"publish", CORE_METHOD(socket_publish), METH_FASTCALL | METH_KEYWORDS,
-     "publish(topic, data, /, *, compress=True)\n--\n\n"
+     "publish($self, topic, data, /, *, compress=True)\n--\n\n"
      "Send to all other sockets that subscribe to a topic."},
     {"_post", socket_post, METH_O,
-     "_post(data, /)\n--\n\n"
+     "_post($self, data, /)\n--\n\n"
      "Send, and return what may be awaited; or None, and send nothing, if "
      "there "
      "is something to be looked at or waited for."},
     {"_start_queue", socket_start_queue, METH_VARARGS,
-     "_start_queue(max_messages=16, max_bytes=1048576, streaming=False, /)\n"
+     "_start_queue($self, max_messages=16, max_bytes=1048576, streaming=False, "
+     "/)\n"
      "--\n\nQueue messages instead of dispatching them."},
     {"_pop", socket_pop, METH_NOARGS,
-     "_pop()\n--\n\nReturn the oldest item, or None."},
+     "_pop($self, /)\n--\n\nReturn the oldest item, or None."},
     {"_pop_all", socket_pop_all, METH_NOARGS,
-     "_pop_all()\n--\n\nReturn all items."},
+     "_pop_all($self, /)\n--\n\nReturn all items."},
     {"_recv", socket_recv, METH_NOARGS,
-     "_recv()\n--\n\nReturn an awaitable for the next item."},
+     "_recv($self, /)\n--\n\nReturn an awaitable for the next item."},
     {"_anext", socket_anext, METH_NOARGS,
-     "_anext()\n--\n\nThe same, for asynchronous iteration."},
+     "_anext($self, /)\n--\n\nThe same, for asynchronous iteration."},
     {"_iterate", socket_iterate, METH_O,
-     "_iterate(other, /)\n--\n\n"
+     "_iterate($self, other, /)\n--\n\n"
      "Return an asynchronous iterator over the items; while messages come in\n"
      "pieces, it is `other` that is asked for them."},
     {"_closed_error", socket_closed_error, METH_NOARGS,
-     "_closed_error()\n--\n\nReturn the ConnectionClosed for what has ended."},
+     "_closed_error($self, /)\n--\n\nReturn the ConnectionClosed for what has "
+     "ended."},
     {0}};

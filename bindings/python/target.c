@@ -550,16 +550,18 @@ static void target_dealloc(PyObject *self) {
 
 static PyMethodDef target_methods[] = {
     {"addEventListener", CORE_METHOD(target_add), METH_VARARGS | METH_KEYWORDS,
-     "addEventListener(type, listener, options=None, /, **options)\n--\n\n"
+     "addEventListener($self, type, listener, options=None, /, "
+     "**options)\n--\n\n"
      "Have `listener`, a callable or an object with handleEvent(), called "
      "with\n"
      "each event of the name `type`. Options: once, capture, signal."},
     {"removeEventListener", CORE_METHOD(target_remove),
      METH_VARARGS | METH_KEYWORDS,
-     "removeEventListener(type, listener, options=None, /, **options)\n--\n\n"
+     "removeEventListener($self, type, listener, options=None, /, "
+     "**options)\n--\n\n"
      "Take back addEventListener() with the same arguments."},
     {"dispatchEvent", target_dispatch, METH_O,
-     "dispatchEvent(event, /)\n--\n\n"
+     "dispatchEvent($self, event, /)\n--\n\n"
      "Call the listeners for `event` now. Return False if it was canceled."},
     {0}};
 

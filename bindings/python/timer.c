@@ -95,8 +95,9 @@ static void timer_dealloc(PyObject *op) {
 
 static PyMethodDef timer_methods[] = {
     {"set", timer_set, METH_O,
-     "set(delay, /)\n--\n\nRing `delay` seconds from now, once."},
-    {"cancel", timer_cancel, METH_NOARGS, "cancel()\n--\n\nDo not ring."},
+     "set($self, delay, /)\n--\n\nRing `delay` seconds from now, once."},
+    {"cancel", timer_cancel, METH_NOARGS,
+     "cancel($self, /)\n--\n\nDo not ring."},
     {0}};
 
 static PyType_Slot timer_slots[] = {

@@ -332,7 +332,7 @@ static PyObject *tls_reload(PyObject *op, PyObject *unused) {
 
 static PyMethodDef tls_methods[] = {
     {"reload", tls_reload, METH_NOARGS,
-     "reload()\n--\n\n"
+     "reload($self, /)\n--\n\n"
      "Read the certificates of a server again, for connections to come."},
     {0}};
 

@@ -9,12 +9,14 @@ left out has the default of the C library.
 
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Final, Literal, NoReturn, Protocol, TypedDict, overload
+from typing import Any, ClassVar, Final, Literal, NoReturn, Protocol, TypeVar, TypedDict, final, overload
 
 from typing_extensions import Buffer, Self, Unpack
 
 __version__: str
 __all__: list[str]
+
+_T = TypeVar("_T")
 
 _Data = str | bytes | bytearray
 _Sendable = str | Buffer
@@ -213,20 +215,28 @@ class ConnectionClosedError(ConnectionClosed): ...
 # -- HTTP -----------------------------------------------------------------------
 
 # Immutable; names compare without case; values of one name stay separate.
+@final
 class Headers(Mapping[str, str]):
-    def __init__(self, headers: _HeaderInput = (), /) -> None: ...
+    def __new__(cls, headers: _HeaderInput = (), /) -> Self: ...
     # The first value of the name.
     def __getitem__(self, name: str, /) -> str: ...
+    @overload
+    def get(self, name: str, default: None = None, /) -> str | None: ...
+    @overload
+    def get(self, name: str, default: str, /) -> str: ...
+    @overload
+    def get(self, name: str, default: _T, /) -> str | _T: ...
     def __iter__(self) -> Iterator[str]: ...
     def __len__(self) -> int: ...
     def get_all(self, name: str, /) -> list[str]: ...
     # All pairs in order, a name as often as it came.
     def raw_items(self) -> list[tuple[str, str]]: ...
 
+@final
 class Response:
-    def __init__(
-        self, status: int = 200, body: str | Buffer = b"", headers: _HeaderInput = (), reason: str = ""
-    ) -> None: ...
+    def __new__(
+        cls, status: int = 200, body: str | Buffer = b"", headers: _HeaderInput = (), reason: str = ""
+    ) -> Self: ...
     @property
     def status(self) -> int: ...
     @property
@@ -239,6 +249,7 @@ class Response:
 # A request that a server got. Its strings are decoded as Latin-1. Hooks may keep
 # what they found out in attributes of their own; onconnection gets the same
 # object.
+@final
 class Request:
     # That of the shells.
     _connection: Any
@@ -269,7 +280,7 @@ class Request:
     def accept(self, protocol: str | None = None, headers: _HeaderInput = (), compression: bool = True) -> None: ...
     def respond(self, status: int, body: str | Buffer = b"", headers: _HeaderInput = ()) -> None: ...
     # The file below the folder `root` that the target names, or 404 or 405.
-    def respond_file(self, root: str) -> None: ...
+    def respond_file(self, root: str, /) -> None: ...
     # The hook will answer after it has returned.
     def hold(self) -> None: ...
 
@@ -277,6 +288,7 @@ class Request:
 
 # For clients and servers. PEM data is given as the name of a file or as text.
 # The files are read when the first connection or listener is made with it.
+@final
 class TLSOptions:
     def __init__(
         self,
@@ -320,6 +332,7 @@ class LoopStats(TypedDict):
 
 # Belongs to the thread that runs it. While it waits, other threads may call what
 # is marked so, and send() and close() of its sockets.
+@final
 class Loop:
     def __init__(self, *, backend: Literal["epoll", "kqueue", "poll"] | None = None, receive_buffer: int = 0, send_buffer: int = 0) -> None: ...
     # One turn: wait (GIL released), then dispatch.
@@ -350,11 +363,12 @@ class Loop:
     # coroutines become tasks of the host, and exceptions of handlers go to its
     # exception handler.
     # Of uvloop: the file that has its libuv, and a capsule with the uv_loop_t.
-    def _attach(self, host: Any, uv_library: str = ..., uv_loop: Any = ..., /) -> None: ...
+    def _attach(self, host: Any, uv_library: str | None = None, uv_loop: Any = None, /) -> None: ...
     def _dispatch(self) -> None: ...
     @property
     def _host(self) -> Any: ...
 
+@final
 class Timer:
     # Rings `delay` seconds from now, instead of when it would.
     def set(self, delay: float, /) -> None: ...

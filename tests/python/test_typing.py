@@ -60,6 +60,15 @@ def test_every_public_name_has_a_type(pyright_project):
     check("pyright", *options, "--verifytypes", "libws", cwd=pyright_project)
 
 
+def test_stubs_are_what_the_c_module_shows(tmp_path):
+    """Names, arguments, defaults. Kinds of dictionaries are for type checkers only."""
+    allowed = tmp_path / "allowed"
+    names = ("__all__", "LoopStats", "ServerStats", "SocketStats", "TLSInfo")
+    allowed.write_text("".join(f"libws._core.{name}\n" for name in names))
+    options = ("--concise", "--ignore-disjoint-bases", "--allowlist", allowed)
+    check("mypy.stubtest", *options, "libws._core", cwd=tmp_path)
+
+
 # -- Docstrings --------------------------------------------------------------
 
 
