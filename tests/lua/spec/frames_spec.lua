@@ -304,6 +304,26 @@ describe("an open connection", function()
   -- -- Messages --------------------------------------------------------------------
 
   it(
+    "keeps what was sent, whatever the collector takes (row 165)",
+    both(function(open)
+      local ws, peer = open { compression = false }
+      local function numbers()
+        local list = {}
+        for i = 1, 200000 do
+          list[i] = i
+        end
+        return table.concat(list, " ")
+      end
+      ws:send(numbers())
+      collectgarbage()
+      collectgarbage()
+      local expected = numbers()
+      local _, payload = peer:read_frame()
+      assert.is_true(payload == expected)
+    end)
+  )
+
+  it(
     "keeps the order of what was sent, also by several (rows 176, 177)",
     both(function(open)
       local ws, peer = open()

@@ -68,6 +68,32 @@ describe("a server", function()
     assert.is_nil(next(server.clients))
   end)
 
+  it("takes headers and subprotocols of any name (A-24)", function()
+    local names = { "__index", "__newindex", "__gc", "constructor", "pairs", "rawHeaders" }
+    local request
+    local server = support.serve {
+      protocols = names,
+      onconnection = function(_, req)
+        request = req
+      end,
+    }
+    local lines = { "Sec-WebSocket-Protocol: __gc, __index" }
+    for i, name in ipairs(names) do
+      lines[i + 1] = name .. ": " .. i
+    end
+    local head = support.raw_client(server, "/", lines):read_head()
+    assert.are.equal("__gc", head:match "Sec%-WebSocket%-Protocol: ([^\r]*)")
+    support.run_until(function()
+      return request
+    end)
+    for i, name in ipairs(names) do
+      assert.are.equal(tostring(i), request.headers[name])
+      assert.are.equal(tostring(i), request.headers[name:upper()])
+    end
+    assert.is_nil(request.headers.nobody)
+    assert.is_nil(request.headers[1])
+  end)
+
   --- All that a server answers to some bytes, until it closes.
   local function answer_to(server, bytes)
     local peer = support.raw(server)
