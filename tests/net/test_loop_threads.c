@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "raw_peer.h"
@@ -457,6 +458,25 @@ static void connections_are_bounded_over_all_workers(void **state) {
   assert_int_equal(open, 5);
 }
 
+/* Its connections are in threads that the caller has no part in. */
+static void a_server_of_workers_adopts_nothing(void **state) {
+  net *n = *state;
+  ws_server_options options;
+  ws_server_options_init(&options);
+  options.workers = WORKERS;
+  options.handlers = &worker_handlers;
+  net_serve(n, &options);
+  int ends[2];
+  assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+  ws_socket *socket;
+  ws_error error;
+  assert_int_equal(
+      ws_server_adopt(n->server, ends[0], NULL, NULL, 0, &socket, &error),
+      WS_ERR_INVALID_ARGUMENT);
+  assert_non_null(strstr(error.message, "workers"));
+  close(ends[1]);
+}
+
 /* A client leaves while its workers, threads and the server talk to it. */
 static void everything_at_once(void **state) {
   net *n = *state;
@@ -495,6 +515,7 @@ int main(void) {
       CASE(a_loop_ends_with_its_workers),
       CASE(workers_share_a_unix_socket_and_an_inherited_one),
       CASE(connections_are_bounded_over_all_workers),
+      CASE(a_server_of_workers_adopts_nothing),
       EACH_BACKEND(everything_at_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,6 +119,23 @@ static void options_of_a_server_are_checked(void **state) {
   assert_int_equal(ws_server_new(n->loop, &options, &server, &error),
                    WS_ERR_INVALID_ARGUMENT);
   assert_non_null(strstr(error.message, "protocol"));
+  options = defaults();
+  options.size = 0;
+  assert_int_equal(ws_server_new(n->loop, &options, &server, &error),
+                   WS_ERR_INVALID_ARGUMENT);
+  assert_non_null(strstr(error.message, "size"));
+  ws_conn_options unset = {0};
+  options = defaults();
+  options.conn = &unset;
+  assert_int_equal(ws_server_new(n->loop, &options, &server, &error),
+                   WS_ERR_INVALID_ARGUMENT);
+  assert_non_null(strstr(error.message, "conn"));
+  net_serve(n, NULL);
+  ws_listen_options where = somewhere();
+  where.size = 0;
+  assert_int_equal(ws_server_listen(n->server, &where, &error),
+                   WS_ERR_INVALID_ARGUMENT);
+  assert_non_null(strstr(error.message, "size"));
 }
 
 static void a_listener_can_be_inherited(void **state) {

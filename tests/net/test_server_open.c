@@ -1,8 +1,10 @@
 /* test_server_open.c - how a server opens connections: what it refuses by
  * itself, what it hands out to be decided on, now or later (section T of the
  * behaviour table). */
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "raw_peer.h"
 
@@ -463,6 +465,32 @@ static void a_connection_that_was_accepted_elsewhere_is_served(void **state) {
   }
 }
 
+/* It is taken over even so: closed. */
+static void what_cannot_be_adopted_is_closed(void **state) {
+  net *n = *state;
+  net_serve(n, NULL);
+  ws_socket *socket;
+  ws_error error;
+  int ends[2];
+  assert_int_equal(pipe(ends), 0);
+  assert_int_equal(
+      ws_server_adopt(n->server, ends[0], NULL, NULL, 0, &socket, &error),
+      WS_ERR_INVALID_ARGUMENT);
+  assert_non_null(strstr(error.message, "fd"));
+  assert_int_equal(fcntl(ends[0], F_GETFD), -1);
+  close(ends[1]);
+
+  const raw *listener = raw_listen(n);
+  const int copy = dup(listener->fd);
+  assert_int_equal(
+      ws_server_adopt(n->server, copy, NULL, NULL, 0, &socket, &error),
+      WS_ERR_INVALID_ARGUMENT);
+  assert_int_equal(fcntl(copy, F_GETFD), -1);
+  assert_int_equal(
+      ws_server_adopt(n->server, -1, NULL, NULL, 0, &socket, &error),
+      WS_ERR_INVALID_ARGUMENT);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       CASE(wrong_requests_are_refused_with_the_right_status),
@@ -481,6 +509,7 @@ int main(void) {
       CASE(plain_requests_are_answered_by_the_application),
       CASE(a_large_page_arrives_whole),
       CASE(a_connection_that_was_accepted_elsewhere_is_served),
+      CASE(what_cannot_be_adopted_is_closed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

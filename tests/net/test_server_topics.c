@@ -143,6 +143,9 @@ static void names_and_messages_are_checked(void **state) {
   name[256] = '\0';
   ws_socket *socket = g.ends[0]->socket;
   assert_int_equal(ws_socket_subscribe(socket, name), WS_ERR_INVALID_ARGUMENT);
+  assert_int_equal(
+      ws_server_publish(g.n->server, name, WS_TEXT, "", 0, 0, NULL),
+      WS_ERR_INVALID_ARGUMENT);
   name[255] = '\0';
   subscribe(&g, 0, name);
   subscribe(&g, 0, "\xFF\x01/"); /* Any bytes. */

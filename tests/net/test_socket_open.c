@@ -464,6 +464,35 @@ static void a_descriptor_that_is_no_socket_is_refused(void **state) {
   close(ends[1]);
 }
 
+/* What is wrong is named, and nothing is left of the attempt. */
+static void options_of_a_client_are_checked(void **state) {
+  net *n = *state;
+  ws_conn_options unset = {0};
+  ws_socket_options defaults, wrong[5];
+  ws_socket_options_init(&defaults);
+  for (size_t i = 0; i < COUNT(wrong); i++)
+    wrong[i] = defaults;
+  wrong[0].size = 0;
+  wrong[1].conn = &unset;
+  wrong[2].reconnect = true;
+  wrong[2].fd = dup(STDIN_FILENO); /* It is taken over even so. */
+  wrong[3].reconnect_min = 2;
+  wrong[3].reconnect_max = 1;
+  wrong[4].proxy = "gopher://proxy/";
+  static const char *const named[] = {"size", "conn", "reconnect",
+                                      "reconnect_min", "scheme"};
+  for (size_t i = 0; i < COUNT(wrong); i++) {
+    ws_socket *socket;
+    ws_error error = {0};
+    assert_int_equal(
+        ws_socket_open(n->loop, "ws://h/", 7, &wrong[i], &socket, &error),
+        WS_ERR_INVALID_ARGUMENT);
+    if (strstr(error.message, named[i]) == NULL) {
+      fail_msg("%s is not named: %s", named[i], error.message);
+    }
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       CASE(wrong_answers_fail_the_connection),
@@ -487,6 +516,7 @@ int main(void) {
       CASE(unix_sockets_are_connected_to),
       CASE(a_descriptor_that_is_connected_already_is_used),
       CASE(a_descriptor_that_is_no_socket_is_refused),
+      CASE(options_of_a_client_are_checked),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -235,7 +235,7 @@ static raw *visit_with(net *n, uint32_t max_redirects, net_end **out_end) {
 /* Row 75. */
 static void redirects_are_not_followed_unasked(void **state) {
   net *n = *state;
-  static const unsigned statuses[] = {301, 302, 307, 308};
+  static const unsigned statuses[] = {301, 302, 303, 307, 308};
   raw *elsewhere = raw_listen(n);
   for (size_t i = 0; i < COUNT(statuses); i++) {
     net_end *end;
@@ -273,6 +273,54 @@ static void a_redirect_within_an_origin_keeps_credentials(void **state) {
     NET_UNTIL(n, end->is_open);
     assert_log(end, "open");
   }
+}
+
+/* RFC 3986 5.2: a reference replaces what follows the last slash of the path.
+ */
+static void a_redirect_may_be_relative_to_a_folder(void **state) {
+  net *n = *state;
+  raw *listener = raw_listen(n);
+  char url[160];
+  snprintf(url, sizeof(url), "%sa/b?c/d", listener->url);
+  ws_socket_options options;
+  ws_socket_options_init(&options);
+  options.max_redirects = 1;
+  net_end *end = net_connect(n, url, &options);
+  raw *peer = raw_accept(listener);
+  raw_take_request(peer);
+  redirect(peer, 308, "e");
+  peer = raw_accept(listener);
+  assert_memory_equal(raw_take_request(peer), "GET /a/e HTTP/1.1\r\n", 19);
+  raw_answer(peer, NULL);
+  NET_UNTIL(n, end->is_open);
+}
+
+/* Those of a URL are no header of the options. */
+static void credentials_of_the_url_stay_within_its_origin(void **state) {
+  net *n = *state;
+  raw *listener = raw_listen(n), *elsewhere = raw_listen(n);
+  char url[160];
+  snprintf(url, sizeof(url), "ws://me:secret@127.0.0.1:%u/", listener->port);
+  ws_socket_options options;
+  ws_socket_options_init(&options);
+  options.max_redirects = 5;
+  net_end *end = net_connect(n, url, &options);
+  for (int i = 0; i < 3; i++) {
+    raw *peer = raw_accept(listener);
+    raw_take_request(peer);
+    assert_string_equal(raw_header(peer->request, "Authorization"),
+                        "Basic bWU6c2VjcmV0");
+    redirect(peer, 302, i < 2 ? "/again" : elsewhere->url);
+  }
+  raw *there = raw_accept(elsewhere);
+  raw_take_request(there);
+  assert_null(raw_header(there->request, "Authorization"));
+  redirect(there, 302, listener->url);
+  raw *back = raw_accept(listener);
+  raw_take_request(back);
+  assert_null(raw_header(back->request, "Authorization"));
+  raw_answer(back, NULL);
+  NET_UNTIL(n, end->is_open);
 }
 
 /* Row 344. */
@@ -346,7 +394,7 @@ static void redirects_to_odd_places_are_not_followed(void **state) {
   net *n = *state;
   static const char *const locations[] = {
       "ws+unix:/run/s:/",   "ftp://127.0.0.1/",    "http://[bad/",
-      "file:///etc/passwd", "javascript:alert(1)",
+      "file:///etc/passwd", "javascript:alert(1)", "ws+unix:///run/s:/",
   };
   for (size_t i = 0; i < COUNT(locations); i++) {
     net_end *end;
@@ -384,6 +432,8 @@ int main(void) {
       CASE(a_loop_may_end_while_a_client_waits),
       CASE(redirects_are_not_followed_unasked),
       CASE(a_redirect_within_an_origin_keeps_credentials),
+      CASE(a_redirect_may_be_relative_to_a_folder),
+      CASE(credentials_of_the_url_stay_within_its_origin),
       CASE(credentials_do_not_go_to_another_origin),
       CASE(a_client_comes_back_to_where_it_was_sent_first),
       CASE(a_circle_of_redirects_is_left_at_the_bound),

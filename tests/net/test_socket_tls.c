@@ -196,6 +196,47 @@ static void an_adopted_connection_can_be_secure(void **state) {
   assert_raw_upgraded(peer);
 }
 
+/* Row 344: what was to be secret would be sent in the open. */
+static void a_redirect_out_of_tls_is_not_followed(void **state) {
+  net *n = *state;
+  raw *listener = raw_listen(n), *plain = raw_listen(n);
+  ws_socket_options options;
+  ws_socket_options_init(&options);
+  options.max_redirects = 5;
+  options.tls = net_tls_client(root, NULL);
+  net_end *end = net_connect(n, secure_url(listener), &options);
+  ws_tls_context_free(options.tls);
+  raw *peer = raw_accept(listener);
+  ws_tls_context *context = net_tls_server(leaf);
+  assert_true(raw_start_tls(peer, context, NULL));
+  ws_tls_context_free(context);
+  raw_take_request(peer);
+  raw_print(peer,
+            "HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n",
+            plain->url);
+  net_finish(n, end);
+  assert_log(end, "error REDIRECT, close 1006 unclean");
+  assert_string_equal(end->cause_text, "redirect from wss to ws");
+  assert_false(raw_has_visitor(plain));
+}
+
+static void contexts_are_for_one_role_and_options_have_a_size(void **state) {
+  (void)state;
+  ws_tls_context *client = net_tls_client(root, NULL), *made;
+  ws_error error;
+  assert_int_equal(ws_tls_reload(client, NULL, 0, &error),
+                   WS_ERR_INVALID_ARGUMENT);
+  assert_string_equal(error.message, "the context is a client's");
+  ws_tls_context_free(client);
+  static const ws_tls_client_options no_client;
+  static const ws_tls_server_options no_server;
+  assert_int_equal(ws_tls_client_new(&no_client, &made, &error),
+                   WS_ERR_INVALID_ARGUMENT);
+  assert_int_equal(ws_tls_server_new(&no_server, &made, &error),
+                   WS_ERR_INVALID_ARGUMENT);
+  assert_non_null(strstr(error.message, "ws_tls_server_options_init"));
+}
+
 /* -- Certificates ---------------------------------------------------------- */
 
 /* What a client says about a server's certificate. Before that it writes
@@ -541,6 +582,8 @@ int main(void) {
       BOTH_ROLES(messages_pass_between_peers_over_tls),
       BOTH_ROLES(a_slow_reader_gets_everything_over_tls),
       CASE(an_adopted_connection_can_be_secure),
+      CASE(a_redirect_out_of_tls_is_not_followed),
+      CASE(contexts_are_for_one_role_and_options_have_a_size),
       CASE(bad_certificates_are_refused_with_the_reason),
       CASE(by_default_the_system_decides_whom_to_trust),
       CASE(verification_is_turned_off_by_an_insecure_option_only),

@@ -224,6 +224,20 @@ static void a_letter_may_find_its_loop_gone(void **state) {
   ws_sender_free(sender);
 }
 
+/* It is in the hands of the loop, which has not got to it. */
+static void a_loop_may_end_within_a_turn(void **state) {
+  net *n = *state;
+  net_end *end;
+  raw *peer;
+  raw_open(n, NULL, NULL, &end, &peer);
+  ws_sender *sender = new_sender(end);
+  assert_int_equal(send_text(sender, "to nobody"), 0);
+  assert_int_equal(ws_loop_wait(n->loop, 0), 0);
+  ws_loop_free(n->loop);
+  n->loop = NULL;
+  ws_sender_free(sender);
+}
+
 /* -- Bounds and memory ----------------------------------------------------- */
 
 /* The bound is for all senders of a socket, as it is the socket's. */
@@ -335,6 +349,7 @@ int main(void) {
       BOTH_ROLES(a_socket_that_has_ended_takes_nothing),
       BOTH_ROLES(a_letter_may_find_its_socket_gone),
       BOTH_ROLES(a_letter_may_find_its_loop_gone),
+      BOTH_ROLES(a_loop_may_end_within_a_turn),
       BOTH_ROLES(no_more_waits_than_may_in_the_queue),
       BOTH_ROLES(without_memory_the_connection_goes_on),
       CASE(threads_talk_until_the_socket_ends),
