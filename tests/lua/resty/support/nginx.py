@@ -57,6 +57,10 @@ def lua_paths(tree):
 """
 
 
+# Of finding ports that stay free until nginx listens there.
+ATTEMPTS = 5
+
+
 def free_port():
     """nginx cannot say which port it got, so one is chosen for it."""
     with socket.socket() as probe:
@@ -86,29 +90,39 @@ class Nginx:
     def _run(self, folder, config):
         self.folder = folder
         self.expected = []
+        self.log_path = folder / "error.log"
+        for _ in range(ATTEMPTS):
+            self._start(folder, config)
+            if self._is_ready():
+                return
+            self.process.kill()
+            self.process.wait()
+        raise AssertionError(self.log())
+
+    def _start(self, folder, config):
         self.port, self.tls_port = free_port(), free_port()
         for name, value in (("@PORT@", self.port), ("@TLS@", self.tls_port), ("@HERE@", folder)):
             config = config.replace(name, str(value))
         (folder / "nginx.conf").write_text(config)
-        self.log_path = folder / "error.log"
         # As root, nginx would have its workers run as somebody who cannot read here.
         user = ["-g", "user root;"] if os.geteuid() == 0 else []
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [PROGRAM, "-p", str(folder), "-c", "nginx.conf", *user], stderr=log, stdin=subprocess.DEVNULL
             )
-        self._wait_until_ready()
 
-    def _wait_until_ready(self):
+    def _is_ready(self):
+        """Waits until nginx listens; False if somebody else has taken a port."""
         deadline = time.monotonic() + LIMIT
         while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), LIMIT).close()
-                return
-            except ConnectionRefusedError:
-                assert self.process.poll() is None, self.log()
-                assert time.monotonic() < deadline, self.log()
-                time.sleep(0.01)
+            log = self.log()
+            if "Address already in use" in log:
+                return False
+            if "start worker process" in log:
+                return True
+            assert self.process.poll() is None, log
+            assert time.monotonic() < deadline, log
+            time.sleep(0.01)
 
     def log(self):
         return self.log_path.read_text(errors="replace")
