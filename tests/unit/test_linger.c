@@ -153,6 +153,28 @@ static void with_too_little_memory_there_is_no_waiting(void **state) {
   assert_false(is_open());
 }
 
+/* Last words are no way past the limits on connections. */
+static void only_so_many_are_waited_for(void **state) {
+  (void)state;
+  int ends[WS__LINGER_MAX][2];
+  for (int i = 0; i < WS__LINGER_MAX; i++) {
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends[i]), 0);
+    ws__linger(loop, ends[i][0]);
+    assert_int_not_equal(fcntl(ends[i][0], F_GETFD), -1);
+  }
+  say_goodbye();
+  assert_false(is_open());
+  assert_heard();
+  for (int i = 0; i < WS__LINGER_MAX; i++)
+    close(ends[i][1]);
+  while (loop->lingerers > 0)
+    turn();
+  assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends[0]), 0);
+  ws__linger(loop, ends[0][0]);
+  assert_int_equal(loop->lingerers, 1);
+  close(ends[0][1]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -164,6 +186,7 @@ int main(void) {
       TEST(a_loop_that_ends_waits_for_nobody),
       TEST(without_memory_there_is_no_waiting),
       TEST(with_too_little_memory_there_is_no_waiting),
+      TEST(only_so_many_are_waited_for),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -130,7 +130,8 @@ static void accept_some(ws__listener *listener) {
 static void begin(ws__source *source, unsigned ready) {
   ws__listener *listener = (ws__listener *)source;
   ws_loop *loop = listener->worker->endpoint.loop;
-  if (ready == 0 && ws__loop_watch(loop, source, WS__POLLER_READ) != 0) {
+  const bool has_paused = (ready & WS__POLLER_READ) == 0;
+  if (has_paused && ws__loop_watch(loop, source, WS__POLLER_READ) != 0) {
     look_away(listener);
     return;
   }

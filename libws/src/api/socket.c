@@ -376,9 +376,12 @@ static void begin(ws__source *source, unsigned ready) {
   }
   ws__conn_settle(conn);
   (void)ws_conn_lend_output(conn, loop->send_buffer, loop->send_size);
-  const bool is_readable = (ready & WS__POLLER_READ) != 0 ||
-                           (socket->read_wants_write && ready != 0) ||
-                           ws__stream_pending(ws__socket_tls(socket));
+  /* When time is up, what has come in time may not have been looked at yet: a
+   * turn of the loop takes in so many descriptors only. */
+  const bool is_readable =
+      (ready & (WS__POLLER_READ | WS__READY_DEADLINE)) != 0 ||
+      (socket->read_wants_write && ready != 0) ||
+      ws__stream_pending(ws__socket_tls(socket));
   if (is_readable && can_receive(socket)) (void)receive(socket);
 }
 

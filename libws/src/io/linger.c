@@ -12,6 +12,7 @@ static void end(lingerer *l) {
   const int fd = l->source.node.fd;
   ws_loop *loop = l->loop;
   ws__loop_remove(loop, &l->source);
+  loop->lingerers--;
   ws__net_close(fd);
   ws__free(&loop->allocator, l, sizeof(*l));
 }
@@ -43,7 +44,9 @@ static void drop(ws__source *source) {
 static const ws__source_ops ops = {.begin = begin, .next = next, .drop = drop};
 
 void ws__linger(ws_loop *loop, int fd) {
-  lingerer *l = ws__alloc_zero(&loop->allocator, sizeof(*l));
+  lingerer *l = loop->lingerers < WS__LINGER_MAX
+                    ? ws__alloc_zero(&loop->allocator, sizeof(*l))
+                    : NULL;
   if (l == NULL) {
     ws__net_close(fd);
     return;
@@ -54,7 +57,10 @@ void ws__linger(ws_loop *loop, int fd) {
   if (ws__loop_add(loop, &l->source) != 0) {
     ws__net_close(fd);
     ws__free(&loop->allocator, l, sizeof(*l));
-  } else if (ws__loop_watch(loop, &l->source, WS__POLLER_READ) != 0) {
+    return;
+  }
+  loop->lingerers++;
+  if (ws__loop_watch(loop, &l->source, WS__POLLER_READ) != 0) {
     end(l);
   } else {
     ws__loop_set_deadline(loop, &l->source, loop->now + WS__LINGER_MS);

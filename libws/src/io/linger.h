@@ -12,9 +12,11 @@
 
 WS__HIDDEN_BEGIN
 
-/* How long at most, and how much. */
+/* How long at most, how much, and how many in one loop: they are connections
+ * that no limit of a server counts. Those beyond are closed at once. */
 #define WS__LINGER_MS    2000
 #define WS__LINGER_BYTES ((size_t)16 * 1024 * 1024)
+#define WS__LINGER_MAX   256
 
 /* Takes over a descriptor that nobody watches, and whose end of sending has
  * been told already. Without memory it is closed at once. */

@@ -145,29 +145,6 @@ int ws_loop_new(const ws_loop_options *options, ws_loop **out_loop,
   return 0;
 }
 
-void ws_loop_free(ws_loop *loop) {
-  if (loop == NULL) return;
-  /* The last one first: removing it moves no other. */
-  while (loop->deadlines.len > 0) {
-    ws__heap_node *node = loop->deadlines.slots[loop->deadlines.len - 1].node;
-    ws__source *source = WS__CONTAINER_OF(node, ws__source, deadline);
-    source->ops->drop(source);
-  }
-  /* In a forked child the locks of both may be held for ever, by threads that
-   * are in the parent only. */
-  if (!ws__loop_is_foreign(loop)) {
-    while (loop->letters != NULL) {
-      ws__letter *letter = loop->letters;
-      loop->letters = letter->next;
-      letter->open(letter, NULL, NULL);
-    }
-    ws__inbox_close(loop->inbox);
-    ws__resolver_free(loop->resolver);
-  }
-  ws__tls_context_release(loop->default_tls);
-  free_loop(loop);
-}
-
 /* -- Sources --------------------------------------------------------------- */
 
 int ws__loop_add(ws_loop *loop, ws__source *source) {
@@ -215,6 +192,11 @@ static void withdraw(ws__queue *queue, ws__source *source) {
     if (first != source) push(&others, first);
   }
   *queue = others;
+}
+
+static void empty(ws__queue *queue) {
+  while (queue->first != NULL)
+    (void)take(queue);
 }
 
 void ws__loop_remove(ws_loop *loop, ws__source *source) {
@@ -286,6 +268,33 @@ const char *ws__loop_tell_failure(ws_loop *loop, const ws__source *source,
   return loop->told;
 }
 
+/* -- The end --------------------------------------------------------------- */
+
+void ws_loop_free(ws_loop *loop) {
+  if (loop == NULL) return;
+  empty(&loop->scheduled);
+  empty(&loop->later);
+  /* The last one first: removing it moves no other. */
+  while (loop->deadlines.len > 0) {
+    ws__heap_node *node = loop->deadlines.slots[loop->deadlines.len - 1].node;
+    ws__source *source = WS__CONTAINER_OF(node, ws__source, deadline);
+    source->ops->drop(source);
+  }
+  /* In a forked child the locks of both may be held for ever, by threads that
+   * are in the parent only. */
+  if (!ws__loop_is_foreign(loop)) {
+    while (loop->letters != NULL) {
+      ws__letter *letter = loop->letters;
+      loop->letters = letter->next;
+      letter->open(letter, NULL, NULL);
+    }
+    ws__inbox_close(loop->inbox);
+    ws__resolver_free(loop->resolver);
+  }
+  ws__tls_context_release(loop->default_tls);
+  free_loop(loop);
+}
+
 /* -- Lookups --------------------------------------------------------------- */
 
 static void wake_for_lookup(void *ctx) {
@@ -347,7 +356,8 @@ static bool start_next(ws_loop *loop) {
   if (first_deadline(loop) <= loop->now) {
     ws__heap_node *node = ws__heap_min(&loop->deadlines)->node;
     ws__heap_update(&loop->deadlines, node, WS_NO_DEADLINE);
-    start(loop, WS__CONTAINER_OF(node, ws__source, deadline), 0);
+    start(loop, WS__CONTAINER_OF(node, ws__source, deadline),
+          WS__READY_DEADLINE);
     return true;
   }
   ws__source *looked_up = next_looked_up(loop);

@@ -28,9 +28,10 @@ WS__HIDDEN_BEGIN
 
 typedef struct ws__source ws__source;
 
-/* What a turn is about, beside WS__POLLER_READ and _WRITE. With none of them
- * set, a deadline has come or the source was scheduled. */
-#define WS__READY_LOOKUP 4U
+/* What a turn is about, beside WS__POLLER_READ and _WRITE: a lookup has ended,
+ * or the deadline has come. With none of them set the source was scheduled. */
+#define WS__READY_LOOKUP   4U
+#define WS__READY_DEADLINE 8U
 
 typedef struct ws__source_ops {
   /* Begins a turn. */
@@ -91,8 +92,9 @@ struct ws_loop {
   char told[WS__DETAIL_SIZE];
 
   ws__trace trace;
-  bool is_shared;   /* Another loop watches the descriptor. */
-  uint32_t holders; /* What keeps ws_loop_run() going. */
+  bool is_shared;     /* Another loop watches the descriptor. */
+  uint32_t holders;   /* What keeps ws_loop_run() going. */
+  uint32_t lingerers; /* See io/linger.h. */
   ws_tls_context *default_tls;
   ws_loop_stats stats;
 
