@@ -484,6 +484,29 @@ static PyType_Slot request_event_slots[] = {
     {Py_tp_members, request_event_members},
     {0, NULL}};
 
+static int response_event_traverse(PyObject *op, visitproc visit, void *arg) {
+  Py_VISIT(((core_response_event *)op)->response);
+  return event_traverse(op, visit, arg);
+}
+
+static int response_event_clear(PyObject *op) {
+  Py_CLEAR(((core_response_event *)op)->response);
+  return event_clear(op);
+}
+
+static PyMemberDef response_event_members[] = {
+    {"response", T_OBJECT, offsetof(core_response_event, response), READONLY,
+     "What the server has answered the handshake."},
+    {0}};
+
+static PyType_Slot response_event_slots[] = {
+    {Py_tp_doc, "A server answered the handshake of a client."},
+    {Py_tp_new, core_refuse_new},
+    {Py_tp_traverse, response_event_traverse},
+    {Py_tp_clear, response_event_clear},
+    {Py_tp_members, response_event_members},
+    {0, NULL}};
+
 /* -- Making events --------------------------------------------------------- */
 
 /* An event that the library made. */
@@ -573,6 +596,14 @@ PyObject *core_request_event_new(core_state *state, PyObject *request,
   return (PyObject *)self;
 }
 
+PyObject *core_response_event_new(core_state *state, PyObject *type,
+                                  PyObject *response, uint64_t now) {
+  core_response_event *self =
+      (core_response_event *)trusted(state->response_event_type, type, now);
+  if (self != NULL) self->response = Py_NewRef(response);
+  return (PyObject *)self;
+}
+
 /* -- Adding the types ------------------------------------------------------ */
 
 static PyType_Spec spec(const char *name, size_t size, PyType_Slot *slots) {
@@ -622,6 +653,9 @@ int core_add_events(PyObject *module) {
       {spec("libws.RequestEvent", sizeof(core_request_event),
             request_event_slots),
        &state->request_event_type},
+      {spec("libws.ResponseEvent", sizeof(core_response_event),
+            response_event_slots),
+       &state->response_event_type},
   };
   for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
     if (core_add_type(module, &kinds[i].spec, (PyObject *)state->event_type,

@@ -68,6 +68,11 @@ typedef struct core_request_event {
   PyObject *request;
 } core_request_event;
 
+typedef struct core_response_event {
+  core_event base;
+  PyObject *response;
+} core_response_event;
+
 /* Make events that the library caused, at `now`, of the loop's milliseconds.
  * References to objects are their own. */
 PyObject *core_event_new(core_state *state, PyObject *type, uint64_t now);
@@ -84,6 +89,8 @@ PyObject *core_reconnect_event_new(core_state *state, const ws_event *event,
                                    PyObject *error, uint64_t now);
 PyObject *core_request_event_new(core_state *state, PyObject *request,
                                  uint64_t now);
+PyObject *core_response_event_new(core_state *state, PyObject *type,
+                                  PyObject *response, uint64_t now);
 
 /* Milliseconds of the monotonic clock. */
 uint64_t core_now(void);

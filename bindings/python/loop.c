@@ -192,6 +192,7 @@ void core_loop_end(core_loop *self) {
   delist(self);
   ws_loop_free(handle);
   Py_CLEAR(self->posted);
+  Py_CLEAR(self->sent);
   let_all_go(self);
 }
 
@@ -201,6 +202,7 @@ static int loop_traverse(PyObject *op, visitproc visit, void *arg) {
   Py_VISIT(self->host);
   Py_VISIT(self->host_ready);
   Py_VISIT(self->posted);
+  Py_VISIT(self->sent);
   Py_VISIT(self->spare);
   for (core_root *r = self->roots.next; r != NULL && r != &self->roots;
        r = r->next) {
@@ -215,6 +217,7 @@ static int loop_clear(PyObject *op) {
   Py_CLEAR(self->host);
   Py_CLEAR(self->host_ready);
   Py_CLEAR(self->posted);
+  Py_CLEAR(self->sent);
   Py_CLEAR(self->spare);
   return 0;
 }

@@ -40,6 +40,7 @@ struct core_loop {
   core_root roots; /* The head of the list. */
   core_errand *errands;
   PyObject *posted; /* A list of callbacks, or NULL. */
+  PyObject *sent;   /* A list of what send() shall call back, or NULL. */
   core_loop *prev;  /* In the list of the state. */
   core_loop *next;
   unsigned forks; /* When it was made. */

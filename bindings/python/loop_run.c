@@ -3,6 +3,7 @@
 #include "convert.h"
 #include "errors.h"
 #include "host.h"
+#include "sent.h"
 #include "server.h"
 #include "socket.h"
 
@@ -128,6 +129,7 @@ static int dispatch(core_loop *self, size_t *count) {
   core_loop_run_errands(self);
   int result = core_loop_run_posted(self);
   if (result == 0) result = pull(self, count);
+  if (result == 0) result = core_sent_run(self);
   self->is_dispatching = false;
   if (result < 0 && self->host != NULL && !self->is_settling) {
     resume_after_error(self);

@@ -116,7 +116,10 @@ static int add_names(core_state *state) {
   CORE_NAMES(INTERN)
 #undef INTERN
   state->empty_text = PyUnicode_InternFromString("");
-  return state->empty_text != NULL ? 0 : -1;
+  state->unexpected_name = PyUnicode_InternFromString("unexpected-response");
+  const bool has_both =
+      state->empty_text != NULL && state->unexpected_name != NULL;
+  return has_both ? 0 : -1;
 }
 
 /* All names but those with an underscore. */
@@ -181,6 +184,7 @@ static int module_clear(PyObject *module) {
   CORE_NAMES(CLEAR)
 #undef CLEAR
   Py_CLEAR(state->empty_text);
+  Py_CLEAR(state->unexpected_name);
   Py_CLEAR(state->sent);
   Py_CLEAR(state->get_running_loop);
   Py_CLEAR(state->host_module);

@@ -1,18 +1,21 @@
 #include "socket.h"
 #include "receiver.h"
 #include "request.h"
+#include "sent.h"
 
 #include <stddef.h>
 
 /* -- Life (WHATWG WebSockets 7) -------------------------------------------- */
+
+/* What comes before the connection is open, and what is nothing of ours. */
+#define HEARD_BEFORE (CORE_CUSTOM | CORE_OPEN | CORE_UPGRADE | CORE_UNEXPECTED)
 
 /* Which listeners keep a socket alive, by its state. */
 static bool is_heard(const core_socket *self) {
   const unsigned heard = self->target.heard;
   switch (core_socket_state_shown(self)) {
   case WS_STATE_CONNECTING: return (heard & ~(unsigned)CORE_CUSTOM) != 0;
-  case WS_STATE_OPEN:
-    return (heard & ~(unsigned)(CORE_CUSTOM | CORE_OPEN)) != 0;
+  case WS_STATE_OPEN: return (heard & ~(unsigned)HEARD_BEFORE) != 0;
   case WS_STATE_CLOSING:
   case WS_STATE_CLOSED: break;
   }
@@ -145,8 +148,28 @@ static void leave_connection(core_socket *self) {
   core_socket_let_go(self);
 }
 
+/* "A WebSocket object with an established connection that has data queued to be
+ * transmitted to the network must not be garbage collected" (WHATWG WebSockets
+ * 7). So it comes back to life until that is out. The connection of a thread
+ * lives on by itself. */
+static void socket_finalize(PyObject *op) {
+  core_socket *self = (core_socket *)op;
+  if (self->handle == NULL || self->has_ended || self->thread != NULL ||
+      self->loop->handle == NULL || core_loop_is_foreign(self->loop) ||
+      core_loop_is_away(self->loop) || !core_sent_is_due(self)) {
+    return;
+  }
+  PyObject *type;
+  PyObject *value;
+  PyObject *traceback;
+  PyErr_Fetch(&type, &value, &traceback);
+  if (core_sent_add(self, Py_None) < 0) PyErr_Clear();
+  PyErr_Restore(type, value, traceback);
+}
+
 static void socket_dealloc(PyObject *op) {
   core_socket *self = (core_socket *)op;
+  if (PyObject_CallFinalizerFromDealloc(op) < 0) return; /* It lives again. */
   PyObject_GC_UnTrack(op);
   if (self->target.weakrefs != NULL) PyObject_ClearWeakRefs(op);
   (void)socket_clear(op);
@@ -290,7 +313,9 @@ static PyObject *socket_queued(PyObject *op, void *closure) {
 
 bool core_socket_has_room(const core_socket *self, size_t len) {
   ws_conn_stats stats;
+  core_socket_hold(self);
   ws_socket_get_stats(self->handle, &stats);
+  core_socket_let_go(self);
   return stats.bytes_queued <= self->high_water &&
          len <= self->high_water - stats.bytes_queued;
 }
@@ -409,6 +434,7 @@ static PyType_Slot socket_slots[] = {
     {Py_tp_new, socket_new},
     {Py_tp_init, core_socket_init},
     {Py_tp_dealloc, socket_dealloc},
+    {Py_tp_finalize, socket_finalize},
     {Py_tp_traverse, socket_traverse},
     {Py_tp_clear, socket_clear},
     {Py_tp_repr, socket_repr},

@@ -33,6 +33,7 @@ typedef struct core_socket {
   unsigned filled_in; /* The turn of the loop that has filled the queue. */
   uint8_t shown;      /* With a thread: the state that Python has heard of. */
   bool as_bytearray;  /* binaryType is "arraybuffer". */
+  bool is_refused;    /* Listeners have taken the response for the end. */
   bool has_ended;     /* The close event has come. */
   bool is_tracked;    /* The server keeps it alive. */
   bool is_streaming;

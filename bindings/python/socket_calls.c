@@ -3,6 +3,7 @@
  * answer are left for the loop, and all else is refused. */
 #include "errors.h"
 #include "receiver.h"
+#include "sent.h"
 #include "server.h"
 #include "socket.h"
 
@@ -115,20 +116,39 @@ int core_send_options(const core_state *state, core_payload *payload,
   return 0;
 }
 
+/* Whether send() may have this callback. */
+static int check_callback(const core_socket *self, PyObject *callback) {
+  if (callback == Py_None) return 0;
+  if (!PyCallable_Check(callback)) {
+    PyErr_SetString(PyExc_TypeError, "callback must be callable or None");
+    return -1;
+  }
+  if (self->thread != NULL) {
+    PyErr_SetString(PyExc_ValueError,
+                    "a callback does not go with driver=\"thread\"");
+    return -1;
+  }
+  return check_here(self);
+}
+
 static PyObject *socket_send(PyObject *op, PyObject *const *args,
                              Py_ssize_t nargs, PyObject *names) {
   core_socket *self = (core_socket *)op;
-  if (nargs != 1) {
-    PyErr_SetString(PyExc_TypeError, "send() takes one positional argument");
+  if (nargs != 1 && nargs != 2) {
+    PyErr_SetString(PyExc_TypeError, "send() takes data and a callback");
     return NULL;
   }
-  if (check(self) < 0) return NULL;
+  PyObject *callback = nargs == 2 ? args[1] : Py_None;
+  if (check(self) < 0 || check_callback(self, callback) < 0) return NULL;
   core_payload payload;
   if (core_payload_get(args[0], &payload) < 0) return NULL;
   int result =
       core_send_options(core_socket_state(self), &payload, args + nargs, names);
   if (result == 0) result = transmit(self, &payload);
   core_payload_release(&payload);
+  if (result == 0 && callback != Py_None) {
+    result = core_sent_add(self, callback);
+  }
   if (result < 0) return NULL;
   Py_RETURN_NONE;
 }
@@ -137,7 +157,7 @@ static PyObject *socket_send(PyObject *op, PyObject *const *args,
  * and has room. Returns 1 if it was sent, 0 if not. */
 static int send_if_simple(core_socket *self, PyObject *data) {
   if (!PyUnicode_Check(data) && !PyBytes_CheckExact(data)) return 0;
-  if (ws_socket_ready_state(self->handle) != WS_STATE_OPEN) return 0;
+  if (core_socket_state_shown(self) != WS_STATE_OPEN) return 0;
   core_payload payload;
   if (core_payload_get(data, &payload) < 0) return -1;
   int result = core_socket_has_room(self, payload.len);
@@ -498,8 +518,10 @@ static PyObject *socket_tls_info(PyObject *op, PyObject *unused) {
 
 PyMethodDef core_socket_methods[] = {
     {"send", CORE_METHOD(socket_send), METH_FASTCALL | METH_KEYWORDS,
-     "send($self, data, /, *, compress=True, fin=True, binary=None)\n--\n\n"
-     "Send a message: str as text, bytes-like as binary."},
+     "send($self, data, callback=None, /, *, compress=True, fin=True,\n"
+     "     binary=None)\n--\n\n"
+     "Send a message: str as text, bytes-like as binary. callback(None) is\n"
+     "called when the system has taken it, callback(error) if that cannot be."},
     {"close", CORE_METHOD(socket_close), METH_VARARGS | METH_KEYWORDS,
      "close($self, /, code=None, reason=None)\n--\n\n"
      "Close the connection; `code` is 1000 or 3000 to 4999."},

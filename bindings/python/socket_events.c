@@ -164,19 +164,45 @@ static int deliver_message(core_socket *self, const ws_event *event) {
   return result;
 }
 
-static int deliver_open(core_socket *self, const ws_event *event) {
+/* Dispatches what the server has answered to those who listen to that. */
+static int dispatch_response(core_socket *self, core_kind kind, PyObject *name,
+                             PyObject *response) {
+  if (!has_listener(self, kind)) return 0;
+  return dispatch(self, kind,
+                  core_response_event_new(core_socket_state(self), name,
+                                          response, core_loop_now(self->loop)));
+}
+
+static int dispatch_open(core_socket *self) {
   core_state *state = core_socket_state(self);
-  core_socket_show(self, WS_STATE_OPEN);
-  const ws_response *response = event->u.open.response;
-  if (response != NULL) {
-    Py_XSETREF(self->response, core_response_of(state, response));
-    if (self->response == NULL) return lose_message(self);
-  }
-  core_socket_update_root(self);
   if (!has_listener(self, CORE_OPEN)) return 0;
   return dispatch(
       self, CORE_OPEN,
       core_event_new(state, state->open_name, core_loop_now(self->loop)));
+}
+
+/* What has accepted the handshake of a client comes first. Returns as
+ * core_socket_deliver(). */
+static int deliver_response(core_socket *self, const ws_response *response) {
+  core_state *state = core_socket_state(self);
+  Py_XSETREF(self->response, core_response_of(state, response));
+  if (self->response == NULL) return lose_message(self);
+  return dispatch_response(self, CORE_UPGRADE, state->upgrade_name,
+                           self->response);
+}
+
+static int deliver_open(core_socket *self, const ws_event *event) {
+  core_socket_show(self, WS_STATE_OPEN);
+  int result = 0;
+  if (event->u.open.response != NULL) {
+    result = deliver_response(self, event->u.open.response);
+    if (result < 0) return -1;
+  }
+  core_socket_update_root(self);
+  /* A listener to "upgrade" may have closed it: then it does not open. */
+  if (result > 0 && core_socket_state_shown(self) != WS_STATE_OPEN) return 1;
+  const int opened = dispatch_open(self);
+  return opened != 0 ? opened : result;
 }
 
 static int deliver_control(core_socket *self, const ws_event *event,
@@ -209,12 +235,30 @@ static PyObject *failure_of(core_socket *self, const ws_cause *cause) {
   return error;
 }
 
+/* Whoever listens to responses that open nothing hears of them instead of the
+ * error and the close event, as with npm's ws. */
+static int deliver_refusal(core_socket *self, const ws_cause *cause) {
+  core_state *state = core_socket_state(self);
+  PyObject *response = core_response_of(state, cause->response);
+  if (response == NULL) {
+    return core_host_report(state, host_of(self), (PyObject *)self);
+  }
+  const int result = dispatch_response(self, CORE_UNEXPECTED,
+                                       state->unexpected_name, response);
+  Py_DECREF(response);
+  return result;
+}
+
 static int deliver_error(core_socket *self, const ws_event *event) {
   core_socket_show(self, WS_STATE_CLOSED);
   Py_XSETREF(self->failure, failure_of(self, &event->u.error));
   if (self->failure == NULL) {
     return core_host_report(core_socket_state(self), host_of(self),
                             (PyObject *)self);
+  }
+  if (event->u.error.response != NULL && has_listener(self, CORE_UNEXPECTED)) {
+    self->is_refused = true;
+    return deliver_refusal(self, &event->u.error);
   }
   if (!has_listener(self, CORE_ERROR)) return 0;
   return dispatch(self, CORE_ERROR,
@@ -223,7 +267,7 @@ static int deliver_error(core_socket *self, const ws_event *event) {
 }
 
 static int dispatch_close(core_socket *self, const ws_event *event) {
-  if (!has_listener(self, CORE_CLOSE)) return 0;
+  if (!has_listener(self, CORE_CLOSE) || self->is_refused) return 0;
   PyObject *reason = PyTuple_GET_ITEM(self->close_info, 1);
   return dispatch(self, CORE_CLOSE,
                   core_close_event_new(

@@ -1,6 +1,7 @@
 /* socket_open.c - the constructor of WebSocket: its arguments, all of them
  * checked before anything happens. */
 #include "errors.h"
+#include "host.h"
 #include "options.h"
 #include "socket.h"
 #include "tls.h"
@@ -17,6 +18,7 @@ typedef struct opening {
   PyObject *proxy_tls;
   PyObject *sock;
   PyObject *loop;
+  PyObject *cookies; /* NULL for none. */
   bool wants_thread;
 } opening;
 
@@ -30,6 +32,45 @@ static int set_proxy_headers(void *target, PyObject *value) {
   opening *o = target;
   core_header_list_release(&o->proxy_headers);
   return core_header_list_get(o->state, value, false, &o->proxy_headers);
+}
+
+static int set_cookies(void *target, PyObject *value) {
+  ((opening *)target)->cookies = value != Py_None ? value : NULL;
+  return 0;
+}
+
+static PyObject *pair_of(const ws_header *header) {
+  PyObject *name =
+      PyUnicode_DecodeLatin1(header->name, (Py_ssize_t)header->name_len, NULL);
+  PyObject *value = PyUnicode_DecodeLatin1(header->value,
+                                           (Py_ssize_t)header->value_len, NULL);
+  return Py_BuildValue("(NN)", name, value);
+}
+
+static PyObject *pairs_of(const core_header_list *list) {
+  PyObject *pairs = PyList_New((Py_ssize_t)list->count);
+  for (size_t i = 0; pairs != NULL && i < list->count; i++) {
+    PyObject *pair = pair_of(&list->items[i]);
+    if (pair == NULL) Py_CLEAR(pairs);
+    if (pair != NULL) PyList_SET_ITEM(pairs, (Py_ssize_t)i, pair);
+  }
+  return pairs;
+}
+
+/* Adds what there is of cookies for this URL to the headers. */
+static int add_cookies(opening *o, PyObject *url) {
+  if (o->cookies == NULL) return 0;
+  PyObject *module = core_host_module(o->state);
+  PyObject *pairs = module != NULL ? pairs_of(&o->headers) : NULL;
+  if (pairs == NULL) return -1;
+  PyObject *all = PyObject_CallMethodObjArgs(
+      module, o->state->with_cookies_name, url, o->cookies, pairs, NULL);
+  Py_DECREF(pairs);
+  if (all == NULL) return -1;
+  core_header_list_release(&o->headers);
+  const int result = core_header_list_get(o->state, all, true, &o->headers);
+  Py_DECREF(all);
+  return result;
 }
 
 static int set_origin(void *target, PyObject *value) {
@@ -125,6 +166,7 @@ static int set_driver(void *target, PyObject *value) {
 
 static const core_option client_options[] = {
     {"headers", set_headers},
+    {"cookies", set_cookies},
     {"origin", set_origin},
     {"tls", set_tls},
     {"server_name", set_server_name},
@@ -244,7 +286,8 @@ static int init_with(core_state *state, core_socket *self, PyObject *url,
   PyObject *string = url_string(state, url);
   if (string == NULL) return -1;
   core_text text;
-  int result = core_text_get(string, &text);
+  int result = add_cookies(o, string);
+  if (result == 0) result = core_text_get(string, &text);
   Py_DECREF(string);
   if (result < 0) return -1;
   result = open_socket(state, self, &text, o);

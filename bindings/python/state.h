@@ -25,6 +25,7 @@
   X(control_event)    \
   X(reconnect_event)  \
   X(request_event)    \
+  X(response_event)   \
   X(event_target)     \
   X(listener)         \
   X(headers)          \
@@ -104,7 +105,9 @@
   X(result)                 \
   X(set_result)             \
   X(start_task)             \
-  X(throw)
+  X(throw)                  \
+  X(upgrade)                \
+  X(with_cookies)
 
 typedef struct core_loop core_loop;
 
@@ -119,6 +122,7 @@ typedef struct core_state {
   CORE_NAMES(CORE_NAME_FIELD)
 #undef CORE_NAME_FIELD
   PyObject *empty_text;
+  PyObject *unexpected_name; /* "unexpected-response" */
   /* What send() of the shells returns when there is nothing to wait for. */
   PyObject *sent;
   /* asyncio's, once asyncio has been imported; NULL before. */

@@ -65,6 +65,8 @@ static core_kind kind_of(core_state *state, PyObject *type) {
       {state->pong_name, CORE_PONG},
       {state->drain_name, CORE_DRAIN},
       {state->reconnect_name, CORE_RECONNECT},
+      {state->upgrade_name, CORE_UPGRADE},
+      {state->unexpected_name, CORE_UNEXPECTED},
   };
   for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
     if (PyUnicode_Compare(type, kinds[i].name) == 0) return kinds[i].kind;
@@ -82,6 +84,8 @@ static PyObject *name_of_kind(core_state *state, core_kind kind) {
   case CORE_PONG: return state->pong_name;
   case CORE_DRAIN: return state->drain_name;
   case CORE_RECONNECT: return state->reconnect_name;
+  case CORE_UPGRADE: return state->upgrade_name;
+  case CORE_UNEXPECTED: return state->unexpected_name;
   case CORE_CUSTOM: break;
   }
   return state->empty_text;

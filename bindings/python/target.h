@@ -15,7 +15,9 @@ typedef enum core_kind {
   CORE_PING = 1 << 5,
   CORE_PONG = 1 << 6,
   CORE_DRAIN = 1 << 7,
-  CORE_RECONNECT = 1 << 8
+  CORE_RECONNECT = 1 << 8,
+  CORE_UPGRADE = 1 << 9,    /* A response that accepts, */
+  CORE_UNEXPECTED = 1 << 10 /* or does not. */
 } core_kind;
 
 typedef struct core_target core_target;

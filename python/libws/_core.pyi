@@ -9,6 +9,7 @@ left out has the default of the C library.
 
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable, Iterator, Mapping
+from http.cookiejar import CookieJar
 from typing import Any, ClassVar, Final, Literal, NoReturn, Protocol, TypeVar, TypedDict, final, overload
 
 from typing_extensions import Buffer, Self, Unpack
@@ -418,6 +419,9 @@ class _ConnOptions(TypedDict, total=False):
 
 class _SocketOptions(_ConnOptions, total=False):
     headers: _HeaderInput | None
+    # What goes to one Cookie header: names and values, or a jar, which knows
+    # which cookies are for the URL.
+    cookies: Mapping[str, str] | Iterable[tuple[str, str]] | CookieJar | None
     origin: str | None
     tls: _TLS
     # Whom the certificate must be for, instead of the URL's host.
@@ -479,7 +483,18 @@ class WebSocket(EventTarget):
     onmessage: _Handler
     onerror: _Handler
     onclose: _Handler
-    def send(self, data: _Sendable, /, *, compress: bool = True, fin: bool = True, binary: bool | None = None) -> None: ...
+    # callback(None) is called when the system has taken the message, or
+    # callback(error) with the ConnectionClosed that has kept it from that.
+    def send(
+        self,
+        data: _Sendable,
+        callback: Callable[[ConnectionClosed | None], object] | None = None,
+        /,
+        *,
+        compress: bool = True,
+        fin: bool = True,
+        binary: bool | None = None,
+    ) -> None: ...
     def close(self, code: float | None = None, reason: str | None = None) -> None: ...
 
     # -- More than the browser has.
@@ -645,6 +660,13 @@ class WebSocketServer:
 # -- The protocol without I/O ---------------------------------------------------
 
 # "request", of a server's Connection.
+# "upgrade": what has accepted a client's handshake, before "open"; a listener may
+# still close. "unexpected-response": what has not; who listens to it gets neither
+# "error" nor "close".
+class ResponseEvent(Event):
+    @property
+    def response(self) -> Response: ...
+
 class RequestEvent(Event):
     @property
     def request(self) -> Request: ...

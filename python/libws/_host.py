@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._core import Loop
@@ -78,3 +79,26 @@ def _finish(task: asyncio.Task[object]) -> None:
             "task": task,
         }
     )
+
+
+def with_cookies(
+    url: str, cookies: Any, headers: list[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Returns headers with the cookies for a URL, all of them in one header.
+
+    `cookies` is a mapping, an iterable of pairs, or a CookieJar, which knows what
+    goes where.
+    """
+    values = [value for name, value in headers if name.lower() == "cookie"]
+    if hasattr(cookies, "add_cookie_header"):
+        from urllib.request import Request
+
+        # A jar knows http and https, which ws and wss are for it.
+        request = Request(url if url[:2].lower() != "ws" else f"http{url[2:]}")
+        cookies.add_cookie_header(request)
+        values += filter(None, [request.get_header("Cookie")])
+    else:
+        items = cookies.items() if isinstance(cookies, Mapping) else cookies
+        values += [f"{name}={value}" for name, value in items]
+    others = [pair for pair in headers if pair[0].lower() != "cookie"]
+    return [*others, ("Cookie", "; ".join(values))] if values else others

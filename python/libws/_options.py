@@ -15,6 +15,7 @@ from ._core import Headers
 
 if TYPE_CHECKING:
     import os
+    from http.cookiejar import CookieJar
 
     from ._core import TLSOptions
     from ._handshake import Hook
@@ -77,6 +78,8 @@ class ClientOptions(ConnectionOptions, total=False):
     """What to offer; the server has to choose one of them."""
     additional_headers: HeadersLike | None
     """For the request."""
+    cookies: Mapping[str, str] | Iterable[tuple[str, str]] | CookieJar | None
+    """For one Cookie header; a jar knows which of them are for the URL."""
     user_agent_header: str | None
     """The User-Agent header. Default: none."""
     proxy: str | bool | None

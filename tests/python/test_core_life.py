@@ -83,20 +83,26 @@ def test_a_closing_socket_lives_until_its_close_event():  # Row 289.
 
 
 def test_queued_data_is_sent_before_the_close_of_a_collected_socket():  # Row 290.
+    size = 12 << 20  # More than the system takes at once.
     sizes = []
+    go = threading.Event()
 
     def script(wire):
         wire.open()
+        go.wait(10)
         sizes.append(len(wire.receive()[1]))
         sizes.append(wire.echo_close())
 
     with Peer(script) as peer:
         ws = opened(peer)
-        ws.send(bytes(1 << 20))
+        ws.send(bytes(size))
+        alive = weakref.ref(ws)
         del ws
-        collect()
+        assert alive() is not None
+        go.set()
         run()
-    assert sizes == [1 << 20, b""]
+        assert alive() is None
+    assert sizes == [size, b""]
 
 
 def test_handlers_that_refer_to_their_socket_are_no_leak():  # Row 292.

@@ -24,9 +24,21 @@ def onconnection(ws, request):
 def echo(event):
     event.target.send(event.data)
 
+def onsent(error):
+    pass
+
+def onupgrade_of_client(event):
+    event.response.status
+
+def ondriven(event):
+    if event.type == "open":
+        event.target.send("x" * 1000)
+    elif event.type == "message":
+        event.target.close()
+
 def onopen(event):
     ws = event.target
-    ws.send("text")
+    ws.send("text", onsent)
     ws.send(bytearray(b"binary"))
     ws.ping("p")
 
@@ -50,7 +62,10 @@ def play():
     # Clients and a server, plain and with errors, to the end.
     log.clear()
     server = libws.WebSocketServer("127.0.0.1", 0, onconnection=onconnection, onupgrade=onupgrade)
-    ws = libws.WebSocket(server.urls[0], ["a", "b"], headers={"X": "y"})
+    ws = libws.WebSocket(server.urls[0], ["a", "b"], headers={"X": "y"}, cookies={"a": "b"})
+    ws.addEventListener("upgrade", onupgrade_of_client)
+    driven = libws.WebSocket(server.urls[0], driver="thread")
+    driven.onopen = driven.onmessage = driven.onclose = ondriven
     ws.other = server
     ws.onopen = onopen
     ws.onmessage = onmessage

@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 from .._connection import GOING_AWAY, address_text
 from .._core import Connection as Engine
-from .._core import ConnectionClosedOK, Response, WebSocket
+from .._core import ConnectionClosedOK, Headers, Response, WebSocket
 from .._engine import WRITE_LIMIT, EngineSocket
 from .._handshake import run_async
+from .._host import with_cookies
 from .server import Server
 
 if TYPE_CHECKING:
@@ -167,6 +168,8 @@ class ClientSocket(TransportSocket):
         if isinstance(options.pop("proxy", None), str):
             raise TypeError("a proxy goes with tls, not with ssl")
         headers, origin = options.pop("headers", None), options.pop("origin", None)
+        if (cookies := options.pop("cookies", None)) is not None:
+            headers = with_cookies(url, cookies, list(Headers(headers or ()).raw_items()))
         self._server_name = options.pop("server_name", None)
         self._sock = options.pop("sock", None)
         write_limit = options.get("send_high_water", WRITE_LIMIT)
