@@ -6,13 +6,19 @@ two differ, a test here stands for the one there.
 
 import importlib.util
 import json
+import os
 import pathlib
 import re
+import signal
+import socket
+import subprocess
 import sys
+import time
 
 import pytest
 from libws._command import bench, connect, serve
 from libws._command.options import PROGRAM, Option
+from libws.sync import connect as connect_to
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 
@@ -89,6 +95,11 @@ def test_summary_and_epilogue_are_those_of_the_c_command(name):
 # -- The cases of the C command ----------------------------------------------
 
 
+def is_listening(port):
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
 class TestCommandLine(cli.CommandLine):
     def test_help_is_there_for_every_command(self):
         for args in (["--help"], ["connect", "--help"], ["serve", "-h"], ["bench", "--help"]):
@@ -144,6 +155,37 @@ class TestServe(cli.Serve):
         self.talk(server.url, "--one", "--send", "all")
         for listener in listeners:
             assert listener.end()[:2] == (cli.OK, "all\n")
+
+    def test_workers_end_with_their_parent(self):
+        server = self.serve("--workers", "2", "--quiet")
+        port = int(server.url.rpartition(":")[2])
+        with connect_to(server.url) as ws:
+            server.process.kill()
+            ws.wait_closed(cli.DEADLINE)
+            assert ws.close_code == 1001
+        deadline = time.monotonic() + cli.DEADLINE
+        while is_listening(port):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def test_workers_end_in_good_order_on_a_terminal(self):
+        """Where a signal goes to all processes in the foreground."""
+        command = [cli.PROGRAM, "serve", "--workers", "2", "--quiet", "--port", "0"]
+        with subprocess.Popen(
+            command, start_new_session=True, stdout=subprocess.PIPE, text=True
+        ) as server:
+            url = server.stdout.readline().split()[-1]
+            with connect_to(url) as ws:
+                os.killpg(server.pid, signal.SIGINT)
+                ws.wait_closed(cli.DEADLINE)
+                assert ws.close_code == 1001
+            assert server.wait(cli.DEADLINE) == cli.OK
+
+    def test_workers_that_cannot_listen_end_it(self):
+        done = cli.run("serve", "--workers", "2", "--port", 0, "--tls-cert", "/nowhere")
+        assert done.returncode == cli.TLS
+        assert done.stdout == b""
+        assert b"/nowhere" in done.stderr
 
     def test_workers_are_processes(self):
         for other in (["--broadcast"], ["--unix", "/nowhere"]):

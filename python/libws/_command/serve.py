@@ -6,11 +6,14 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
-from .. import Loop, NetworkError, Request, TLSError, TLSOptions, WebSocket, WebSocketServer
+from .. import Loop, Request, TLSError, TLSOptions, WebSocket, WebSocketServer
 from .chat import Chat
 from .client import error_name
 from .options import (
@@ -108,12 +111,19 @@ def run(settings: SimpleNamespace) -> int:
     if settings.max_message == 0:
         settings.max_message = DEFAULT_MAX_CHAT_MESSAGE if settings.chat else DEFAULT_MAX_MESSAGE
     raise_descriptor_limit()
+    if settings.workers > 1:
+        return _told(lambda: _serve_with_workers(settings))
+    return _told(lambda: _serve(settings, _print_urls))
+
+
+def _told(serve: Callable[[], int]) -> int:
+    """The exit status of what serves; tells why that could not begin."""
     try:
-        return _serve_with_workers(settings) if settings.workers > 1 else _serve(settings)
+        return serve()
     except TLSError as error:
         complain(COMMAND, error)
         return Exit.TLS
-    except (NetworkError, OSError, ValueError) as error:
+    except (OSError, ValueError) as error:
         complain(COMMAND, error)
         return Exit.FAILED
 
@@ -130,18 +140,35 @@ def _check(settings: SimpleNamespace) -> None:
         raise UsageError("--tls-key needs --tls-cert")
 
 
-def _serve(settings: SimpleNamespace, is_worker: bool = False) -> int:
+def _serve(
+    settings: SimpleNamespace, announce: Callable[[list[str]], object], is_worker: bool = False
+) -> int:
     with Loop() as loop:
         service = Service(settings, loop)
         service.listen(reuse_port=is_worker)
-        if not is_worker:
-            for url in service.server.urls:
-                print(f"listening on {url}", flush=True)
+        announce(service.server.urls)
         loop.run()
         return Exit.OK
 
 
+def _print_urls(urls: list[str]) -> None:
+    for url in urls:
+        print(f"listening on {url}", flush=True)
+
+
 # -- Workers -----------------------------------------------------------------
+
+
+class Pipe:
+    """Tells by its end that all who could write to it have gone, or want no more."""
+
+    def __init__(self) -> None:
+        self.reader, self.writer = os.pipe()
+
+    def read_all(self) -> bytes:
+        """Waits for that; returns what was written."""
+        os.close(self.writer)
+        return b"".join(iter(lambda: os.read(self.reader, 1), b""))
 
 
 def _serve_with_workers(settings: SimpleNamespace) -> int:
@@ -151,21 +178,37 @@ def _serve_with_workers(settings: SimpleNamespace) -> int:
         claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         claim.bind((settings.host, settings.port))
         settings.port = claim.getsockname()[1]
-        workers = [_fork(settings) for _ in range(settings.workers)]
+        listening, life = Pipe(), Pipe()
+        workers = [_fork(settings, listening, life) for _ in range(settings.workers)]
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda number, _: _pass_on(workers, number))
-        host = f"[{settings.host}]" if family == socket.AF_INET6 else settings.host
-        scheme = "ws" if settings.tls_cert is None else "wss"
-        print(f"listening on {scheme}://{host}:{settings.port}", flush=True)
+        urls = listening.read_all().decode().split()
+        if len(urls) == settings.workers:
+            _print_urls(urls[:1])
+        else:
+            _pass_on(workers, signal.SIGTERM)
         codes = [os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) for worker in workers]
     return max(codes)
 
 
-def _fork(settings: SimpleNamespace) -> int:
+def _fork(settings: SimpleNamespace, listening: Pipe, life: Pipe) -> int:
     worker = os.fork()
     if worker == 0:
-        os._exit(_serve(settings, is_worker=True))
+        os.setpgrp()  # The signals of a terminal come from the parent.
+        threading.Thread(target=_end_with, args=[life], daemon=True).start()
+        os._exit(_told(lambda: _serve(settings, partial(_tell, listening), is_worker=True)))
     return worker
+
+
+def _tell(listening: Pipe, urls: list[str]) -> None:
+    os.write(listening.writer, f"{urls[0]}\n".encode())
+    os.close(listening.writer)
+
+
+def _end_with(life: Pipe) -> None:
+    """Ends this process when the parent has, however that happened."""
+    life.read_all()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _pass_on(workers: list[int], number: int) -> None:
