@@ -99,25 +99,42 @@ describe("a bridge", function()
     require("libws.copas").attach(support.loop)
     local server = support.serve_echo()
 
-    -- A datagram to itself is what Copas can wait for.
-    local port = assert(socket.udp())
-    port:setsockname("127.0.0.1", 0)
-    port:settimeout(0)
-    local function pause()
-      port:sendto("x", port:getsockname())
-      copas.receivefrom(port)
+    -- Datagrams are what Copas can wait for.
+    local function new_port()
+      local port = assert(socket.udp())
+      port:setsockname("127.0.0.1", 0)
+      port:settimeout(0)
+      return port
     end
 
-    local seen
+    local seen, ticks = nil, 0
+    local own = new_port()
     copas.addthread(function()
-      seen = talk(server, pause)
+      seen = talk(server, function()
+        own:sendto("x", own:getsockname())
+        copas.receivefrom(own)
+      end)
     end)
+    -- Two who wait for each other all the time.
+    local left, right = new_port(), new_port()
+    local function play(from, to)
+      copas.addthread(function()
+        while not seen do
+          ticks = ticks + 1
+          from:sendto("x", to:getsockname())
+          copas.receivefrom(from)
+        end
+      end)
+    end
+    play(left, right)
+    play(right, left)
     local deadline = socket.gettime() + 5
     while not seen and socket.gettime() < deadline do
       copas.step(0.05)
     end
-    port:close()
     assert.are.same(expected, seen)
+    assert.is_true(ticks > 3)
+    assert.is_false(support.loop:is_alive())
   end)
 
   it("may be any loop that watches a descriptor", function()
