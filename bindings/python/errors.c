@@ -363,6 +363,19 @@ static PyObject *number_or_none(unsigned number) {
   return PyLong_FromUnsignedLong(number);
 }
 
+/* An OSError says what the system said. */
+static int set_errno(PyObject *error, int system_error) {
+  if (system_error == 0 ||
+      !PyObject_TypeCheck(error, (PyTypeObject *)PyExc_OSError)) {
+    return 0;
+  }
+  PyObject *number = PyLong_FromLong(system_error);
+  if (number == NULL) return -1;
+  const int result = PyObject_SetAttrString(error, "errno", number);
+  Py_DECREF(number);
+  return result;
+}
+
 PyObject *core_error_of_cause(core_state *state, const ws_cause *cause,
                               PyObject *response) {
   PyObject *error =
@@ -374,7 +387,10 @@ PyObject *core_error_of_cause(core_state *state, const ws_cause *cause,
       "close_code", number_or_none(cause->close_code), "status",
       number_or_none(cause->status), "response",
       response != NULL ? response : Py_None);
-  if (set_attributes(error, attributes) < 0) Py_CLEAR(error);
+  if (set_attributes(error, attributes) < 0 ||
+      set_errno(error, cause->system_error) < 0) {
+    Py_CLEAR(error);
+  }
   return error;
 }
 

@@ -2,6 +2,7 @@
 callbacks of send()."""
 
 import asyncio
+import errno
 import gc
 import threading
 from http.cookiejar import Cookie, CookieJar
@@ -156,6 +157,16 @@ def test_row_342_closing_in_upgrade_cancels_the_open(driver):
         ws.addEventListener("upgrade", lambda e: ws.close(3000))
         run()
     assert log == [("close", 3000, "", True)]
+
+
+def test_an_error_of_the_network_has_its_number():
+    errors = []
+    ws = libws.WebSocket("ws://127.0.0.1:1/")
+    ws.onerror = lambda e: errors.append(e.error)
+    run()
+    assert isinstance(errors[0], (libws.NetworkError, OSError))
+    assert errors[0].errno == errno.ECONNREFUSED
+    assert "refused" in str(errors[0])
 
 
 # -- Callbacks of send() (row 348)
