@@ -26,7 +26,7 @@ local on = websocket.on
 
 -- LuaJIT maps strings of 128 KiB and more into memory one by one.
 local READ_SIZE = 64 * 1024
-local WRITE_SIZE = 96 * 1024
+local WRITE_SIZE = 120 * 1024
 local DEFAULT_SEND_TIMEOUT = 30
 local CLOSED = 3
 
