@@ -18,10 +18,12 @@ A block of C is one of three:
 """
 
 import argparse
+import os
 import pathlib
 import re
 import select
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -292,7 +294,9 @@ class ScriptPrograms(Programs):
 
     @classmethod
     def interpreter(cls):
-        return getattr(settings, cls.LANGUAGE)
+        """Its full path, but not what it links to: that would not be of a venv."""
+        given = getattr(settings, cls.LANGUAGE)
+        return given and os.path.abspath(shutil.which(given) or given)
 
     @classmethod
     def build(cls, name, block):
