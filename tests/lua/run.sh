@@ -7,8 +7,9 @@
 #   tests/lua/run.sh --build-only ...  the rocks, and no test
 #   tests/lua/run.sh tests/lua/spec/tls_spec.lua ...   only these specs
 #
-# The output is TAP, with two plans for each Lua: the specs, and a script of which
-# each allocation fails in turn. Needs luarocks, busted, the Luas with their
+# The output is TAP, with three plans for each Lua: the specs; a script of which
+# each allocation fails in turn; the same in several states at once. And one for the
+# packed rock (rock.sh). Needs luarocks, busted, the Luas with their
 # headers, and lua-socket, lua-cqueues, lua-luv, lua-copas, openssl for the specs.
 set -eu -o pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -79,12 +80,14 @@ run_specs() {
 # Fails one allocation in so many; all of them take half a minute for each Lua.
 readonly stride=7
 
-run_failing_alloc() {
-  local program=$out/$1/failing_alloc
+# run_program VM PROGRAM ARGUMENT... - runs round.lua in states that a C program
+# makes.
+run_program() {
+  local program=$out/$1/$2
   # shellcheck disable=SC2046 # several flags
-  cc -std=c11 -O1 -Wall -Wextra -Werror -o "$program" tests/lua/failing_alloc.c \
-    $(pkg-config --cflags --libs "$package") -Wl,--export-dynamic
-  with_rock "$1" "$program" tests/lua/failing_alloc.lua "$stride"
+  cc -std=c11 -O1 -Wall -Wextra -Werror -o "$program" "tests/lua/$2.c" \
+    $(pkg-config --cflags --libs "$package") -pthread -Wl,--export-dynamic
+  with_rock "$1" "$program" tests/lua/round.lua "${@:3}"
 }
 
 failed=0
@@ -96,6 +99,9 @@ for vm in $vms; do
     continue
   fi
   build "$vm" && run_specs "$vm" || failed=1
-  [ $is_partial ] || run_failing_alloc "$vm" || failed=1
+  [ $is_partial ] && continue
+  run_program "$vm" failing_alloc "$stride" || failed=1
+  run_program "$vm" states 4 || failed=1
 done
+[ $is_partial ] || [ $is_build_only ] || tests/lua/rock.sh || failed=1
 exit $failed

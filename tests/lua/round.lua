@@ -1,5 +1,6 @@
--- What failing_alloc runs: a server, a client, messages, the codec. It has to end
--- whatever fails, so it waits for nothing longer than so many turns.
+-- What failing_alloc and states run, and valgrind: a server, a client, messages, the
+-- codec. It has to end whatever fails, so it waits for nothing longer than so many
+-- turns.
 local MAX_TURNS = 100
 
 local libws = require "libws"
@@ -64,6 +65,24 @@ local function in_memory()
     end
   end
   codec.url "ws://h/"
+
+  -- A message for many, and output that is looked at before it is taken.
+  local config = codec.config("server", { compression = true })
+  local one, two = codec.conn(config, 0), codec.conn(config, 0)
+  for _, conn in ipairs { one, two } do
+    local asking = codec.conn("client", 0)
+    asking:connect "ws://h/"
+    conn:feed(asking:output())
+    if conn:next() == codec.REQUEST then
+      conn:accept()
+    end
+    if conn:next() == codec.OPEN then
+      conn:send_message(codec.message(config, ("x"):rep(2000)))
+    end
+    while conn:queued() > 0 do
+      conn:consume(#(conn:peek(1000) or ""))
+    end
+  end
 end
 
 in_memory()
