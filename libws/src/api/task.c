@@ -13,8 +13,8 @@ typedef struct task {
 static bool open_task(ws__letter *letter, ws_loop *loop, ws_event *out_event) {
   task *t = WS__CONTAINER_OF(letter, task, letter);
   if (loop != NULL) {
-    *out_event = (ws_event){
-        .type = WS_EVENT_TASK, .task = t->fn, .task_arg = t->arg};
+    *out_event =
+        (ws_event){.type = WS_EVENT_TASK, .task = t->fn, .task_arg = t->arg};
   }
   free(t);
   return loop != NULL;
