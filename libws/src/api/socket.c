@@ -312,11 +312,13 @@ static size_t write_some(ws_socket *socket) {
 static bool flush(ws_socket *socket) {
   bool has_written = false;
   size_t len;
-  while ((len = write_some(socket)) > 0) {
+  while (socket->conn.output.len > 0 && (len = write_some(socket)) > 0) {
     ws_conn_consume(&socket->conn, len);
     has_written = true;
   }
-  if (!socket->is_write_broken || socket->is_failed) return has_written;
+  if (!socket->is_write_broken || socket->is_failed) {
+    return has_written && ws__conn_may_drain(&socket->conn);
+  }
   /* What has been read but not been pulled comes first, in another turn. */
   if (ws__socket_loop(socket)->pulled == EVENTS_PER_TURN) return has_written;
   socket->has_kept = false; /* All of it has been pulled. */

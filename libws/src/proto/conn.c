@@ -545,6 +545,7 @@ void ws__conn_consume_early(ws_conn *conn, size_t len) {
 }
 
 void ws__conn_settle(ws_conn *conn) {
+  if (conn->output.last == NULL) return;
   ws__output_settle(&conn->output, ws__conn_allocator(conn));
   output_left(conn);
 }

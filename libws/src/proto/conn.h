@@ -229,6 +229,12 @@ static inline void ws__conn_use_input(ws_conn *conn, size_t len) {
 void ws__conn_consume_early(ws_conn *conn, size_t len);
 void ws__conn_settle(ws_conn *conn);
 
+/* Whether output that has left may have caused an event: while OPEN, only that
+ * of draining. */
+static inline bool ws__conn_may_drain(const ws_conn *conn) {
+  return conn->state != WS_STATE_OPEN || conn->is_drain_pending;
+}
+
 /* Copies what is left of borrowed output; must follow ws__conn_send_borrowed().
  * Returns 0 or WS_ERR_NO_MEMORY, and then the connection has failed. */
 int ws__conn_own_output(ws_conn *conn);
