@@ -118,8 +118,7 @@ static void count_signal(int number) {
 static void a_signal_does_not_end_the_wait_with_an_error(void **state) {
   net *n = *state;
   const struct sigaction action = {.sa_handler = count_signal};
-  struct sigaction before;
-  assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
+  assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
   const struct itimerval soon = {.it_interval.tv_usec = 1000,
                                  .it_value.tv_usec = 1000};
   const struct itimerval never = {{0, 0}, {0, 0}};
@@ -130,8 +129,8 @@ static void a_signal_does_not_end_the_wait_with_an_error(void **state) {
   net_end *client, *server;
   net_serve(n, NULL);
   net_open_pair(n, NULL, &client, &server);
+  /* One may still be on its way, so the handler stays. */
   assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
-  assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
 }
 
 /* -- Descriptors ----------------------------------------------------------- */

@@ -56,7 +56,9 @@ int __wrap_connect(int fd, const struct sockaddr *addr, socklen_t len) {
 
 /* -- Peers ----------------------------------------------------------------- */
 
+#ifndef PATIENCE_MS
 #define PATIENCE_MS 10000
+#endif
 
 /* A time like any other, far from 0. */
 #define START 1000000

@@ -89,7 +89,9 @@ int __wrap_close(int fd) {
 /* -- Helpers --------------------------------------------------------------- */
 
 /* Nothing here takes long; this only ends a test that would hang. */
+#ifndef PATIENCE_MS
 #define PATIENCE_MS 10000
+#endif
 
 static char folder[] = "/tmp/ws_test_net_XXXXXX";
 
