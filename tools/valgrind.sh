@@ -26,10 +26,13 @@ readonly slow='^(test_close_codes|test_conn_(limits|oom|reference|vectors)|test_
 '|test_mask|test_poller_faults|test_reentrancy|test_socket_(faults|oom)|test_tls_memory|test_utf8|simulate_conn)$'
 readonly out=build/valgrind
 
-exclude=(--exclude-regex "$slow") regex=.
+# Where descriptors run out, valgrind accepts a connection and closes it.
+readonly never='^test_server_life$'
+
+exclude="$never|$slow" regex=.
 while [ $# -gt 0 ]; do
   case $1 in
-  --slow) exclude=() ;;
+  --slow) exclude=$never ;;
   --help | -h) usage; exit 0 ;;
   -*) usage >&2; exit 2 ;;
   *) regex=$1 ;;
@@ -56,6 +59,6 @@ build >"$out/build.log" 2>&1 || {
   exit 1
 }
 CMOCKA_MESSAGE_OUTPUT=TAP ctest --test-dir "$out" --output-on-failure --no-tests=error \
-  --parallel "$(nproc)" --tests-regex "$regex" ${exclude[@]+"${exclude[@]}"} |
+  --parallel "$(nproc)" --tests-regex "$regex" --exclude-regex "$exclude" |
   tee "$out/tests.log" | grep -vE '^ok [0-9]+|^ *Start +[0-9]+:'
 exit "${PIPESTATUS[0]}"
