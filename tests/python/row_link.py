@@ -148,6 +148,7 @@ class RawEnd:
         self.is_reading = False
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
+        self.unsent = b""
         self.has_ended = True
 
     # -- Reading

@@ -1,5 +1,5 @@
-// npm ws as server, on a free port. What it does on a connection stands in the
-// query of the request:
+// npm ws as server, on a free port; over TLS when given the files of a certificate
+// and its key. What it does on a connection stands in the query of the request:
 //
 //   options=JSON         options of WebSocketServer, perMessageDeflate above all
 //   fragments=SIZE       sends echoes in frames of that size
@@ -7,7 +7,9 @@
 //   close=CODE&reason=R  closes when open
 //
 // Otherwise it sends every message back. Tells of the end of each connection.
+import { readFileSync } from 'node:fs'
 import http from 'node:http'
+import https from 'node:https'
 import { WebSocketServer } from 'ws'
 import { tell } from './common.mjs'
 
@@ -32,7 +34,8 @@ function serve(socket, query) {
   if (query.has('close')) socket.close(Number(query.get('close')), query.get('reason') ?? '')
 }
 
-const server = http.createServer()
+const [cert, key] = process.argv.slice(2).map((file) => readFileSync(file))
+const server = cert ? https.createServer({ cert, key }) : http.createServer()
 server.on('upgrade', (request, stream, head) => {
   const query = new URL(request.url, 'ws://localhost').searchParams
   const options = JSON.parse(query.get('options') ?? '{}')
