@@ -9,9 +9,10 @@ something may have happened.
 from __future__ import annotations
 
 import collections
+import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._core import (
     CloseEvent,
@@ -21,6 +22,7 @@ from ._core import (
     ControlEvent,
     ErrorEvent,
     Event,
+    Headers,
     MessageEvent,
     NetworkError,
     RequestEvent,
@@ -28,6 +30,7 @@ from ._core import (
     WebSocketError,
 )
 from ._core import Connection as Engine
+from ._host import with_cookies
 
 if TYPE_CHECKING:
     from ._connection import Data, Message, Piece
@@ -37,6 +40,33 @@ WRITE_LIMIT = 1024 * 1024
 
 # RFC 6455 7.4.1; 1005 stands for no code at all.
 ORDERLY_CODES = frozenset({1000, 1001, 1005})
+
+
+class Opening(NamedTuple):
+    """How a client begins: an engine with its request, and what is not for it."""
+
+    engine: Engine
+    write_limit: int | None
+    server_name: str | None
+    sock: socket.socket | None
+
+
+def open_engine(
+    url: str, subprotocols: str | Iterable[str] | None, options: Mapping[str, Any]
+) -> Opening:
+    """Takes the options of a WebSocket apart."""
+    options = dict(options)
+    if isinstance(options.pop("proxy", None), str):
+        raise TypeError("a proxy goes with tls, not with ssl")
+    if options.pop("driver", None) == "thread":
+        raise TypeError("a thread goes with tls, not with ssl")
+    headers, origin = options.pop("headers", None), options.pop("origin", None)
+    if (cookies := options.pop("cookies", None)) is not None:
+        headers = with_cookies(url, cookies, list(Headers(headers or ()).raw_items()))
+    server_name, sock = options.pop("server_name", None), options.pop("sock", None)
+    engine = Engine("client", **options)
+    engine.connect(url, subprotocols, headers=headers, origin=origin)
+    return Opening(engine, options.get("send_high_water", WRITE_LIMIT), server_name, sock)
 
 
 class EngineSocket:

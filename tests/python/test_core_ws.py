@@ -13,6 +13,7 @@ from core_run import collect, record, run, run_until, serving
 from shells import async_test
 
 import libws
+from libws._engine import open_engine
 
 REFUSAL = b"HTTP/1.1 401 No\r\nWWW-Authenticate: Basic\r\nContent-Length: 3\r\n\r\nwho"
 
@@ -93,6 +94,13 @@ async def test_row_69_cookies_of_connect():
         async with libws.connect(peer.url, cookies={"a": "1"}):
             pass
     assert got == [b"a=1"]
+
+
+def test_row_69_cookies_with_a_context_of_ssl():
+    opening = open_engine("ws://h/", None, {"cookies": {"a": "1"}, "driver": "loop"})
+    assert b"\r\nCookie: a=1\r\n" in bytes(opening.engine.output())
+    with pytest.raises(TypeError, match="thread"):
+        open_engine("ws://h/", None, {"driver": "thread"})
 
 
 # -- What the server answers

@@ -12,10 +12,9 @@ from urllib.parse import urlsplit
 
 from .._connection import GOING_AWAY, address_text
 from .._core import Connection as Engine
-from .._core import ConnectionClosedOK, Headers, Response, WebSocket
-from .._engine import WRITE_LIMIT, EngineSocket
+from .._core import ConnectionClosedOK, Response, WebSocket
+from .._engine import WRITE_LIMIT, EngineSocket, open_engine
 from .._handshake import run_async
-from .._host import with_cookies
 from .server import Server
 
 if TYPE_CHECKING:
@@ -164,17 +163,9 @@ class ClientSocket(TransportSocket):
         options: Mapping[str, Any],
         context: ssl.SSLContext,
     ) -> None:
-        options = dict(options)
-        if isinstance(options.pop("proxy", None), str):
-            raise TypeError("a proxy goes with tls, not with ssl")
-        headers, origin = options.pop("headers", None), options.pop("origin", None)
-        if (cookies := options.pop("cookies", None)) is not None:
-            headers = with_cookies(url, cookies, list(Headers(headers or ()).raw_items()))
-        self._server_name = options.pop("server_name", None)
-        self._sock = options.pop("sock", None)
-        write_limit = options.get("send_high_water", WRITE_LIMIT)
-        super().__init__(Engine("client", **options), write_limit)
-        self._engine.connect(url, subprotocols, headers=headers, origin=origin)
+        opening = open_engine(url, subprotocols, options)
+        super().__init__(opening.engine, opening.write_limit)
+        self._server_name, self._sock = opening.server_name, opening.sock
         self.url = url
         self._task = self._loop.create_task(self._reach(context))
         self._set_timer(self._engine.timeout)

@@ -16,9 +16,8 @@ from urllib.parse import urlsplit
 
 from .._connection import address_text
 from .._core import Connection as Engine
-from .._core import ConnectionTimeout, Headers, NetworkError, Response, TLSError
-from .._engine import WRITE_LIMIT, EngineSocket
-from .._host import with_cookies
+from .._core import ConnectionTimeout, NetworkError, Response, TLSError
+from .._engine import WRITE_LIMIT, EngineSocket, open_engine
 
 if TYPE_CHECKING:
     from .._core import Event, Request
@@ -152,16 +151,7 @@ class ClientSocket(BlockingSocket):
         options: Mapping[str, Any],
         context: ssl.SSLContext,
     ) -> None:
-        options = dict(options)
-        if isinstance(options.pop("proxy", None), str):
-            raise TypeError("a proxy goes with tls, not with ssl")
-        headers, origin = options.pop("headers", None), options.pop("origin", None)
-        if (cookies := options.pop("cookies", None)) is not None:
-            headers = with_cookies(url, cookies, list(Headers(headers or ()).raw_items()))
-        server_name, sock = options.pop("server_name", None), options.pop("sock", None)
-        write_limit = options.get("send_high_water", WRITE_LIMIT)
-        engine = Engine("client", **options)
-        engine.connect(url, subprotocols, headers=headers, origin=origin)
+        engine, write_limit, server_name, sock = open_engine(url, subprotocols, options)
         self.url = url
         parts = urlsplit(url)
         is_secure = parts.scheme in ("wss", "https")
