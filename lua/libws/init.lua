@@ -135,7 +135,7 @@ libws.tlsServer = core.tls_server
 
 -- -- Errors of handlers --------------------------------------------------------
 
---- libws.onerror = function(err, traceback) ... end is called with what handlers
+-- libws.onerror = function(err, traceback) ... end is called with what handlers
 -- raise; nil brings the report on stderr back.
 return setmetatable(libws, {
   __index = function(_, key)

@@ -250,7 +250,7 @@ end
 
 errors.set_handler(log_error)
 
---- resty.onerror = function(err, traceback) ... end is called with what handlers
+-- resty.onerror = function(err, traceback) ... end is called with what handlers
 -- raise; nil brings the report in nginx's log back.
 return setmetatable(resty, {
   __index = function(_, key)
