@@ -93,7 +93,7 @@ sdist() {
 
 # Of the sdist, in a folder of its own name.
 wheel() {
-  "$venv/bin/pip" wheel --quiet --no-deps --wheel-dir "$out/wheel" "$(made "libws-*.tar.gz")"
+  "$venv/bin/pip" wheel --quiet --no-deps --wheel-dir "$out/wheel" "$(made "libws-*[0-9].tar.gz")"
 }
 
 wheel_again() {
