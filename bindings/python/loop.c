@@ -7,6 +7,10 @@
 #include <limits.h>
 #include <stddef.h>
 
+/* Messages that do not fit get memory of their own, which comes fresh from the
+ * system each time; 100 KiB then cost more than twice as much. */
+#define SEND_BUFFER (256U * 1024)
+
 struct core_errand {
   core_errand *next;
   core_errand_fn fn;
@@ -149,7 +153,7 @@ static int loop_init(PyObject *op, PyObject *args, PyObject *kwargs) {
     return -1;
   }
   options.receive_buffer = receive_buffer;
-  options.send_buffer = send_buffer;
+  options.send_buffer = send_buffer != 0 ? send_buffer : SEND_BUFFER;
   ws_error error;
   const int err = ws_loop_new(&options, &self->handle, &error);
   if (err != 0) return core_raise(self->state, err, error.message);
