@@ -89,22 +89,27 @@ static size_t put_time(char *out, size_t size) {
   return len + (size_t)rest;
 }
 
-void ws__trace_line(const ws__trace *trace, unsigned number, char mark,
-                    const char *format, ...) {
-  const int saved = errno;
+static void write_line(const ws__trace *trace, unsigned number, char mark,
+                       const char *format, va_list args) {
   char line[WS__TRACE_LINE_SIZE];
   size_t len = put_time(line, sizeof(line));
   len += (size_t)snprintf(line + len, sizeof(line) - len, " #%u %c ", number,
                           mark);
-  va_list args;
-  va_start(args, format);
   const size_t room = sizeof(line) - len;
   const int count = vsnprintf(line + len, room, format, args);
-  va_end(args);
   if (count > 0) len += (size_t)count < room ? (size_t)count : room - 1;
   for (size_t i = 0; i < len; i++)
     if (line[i] < ' ' || line[i] > '~') line[i] = '?';
   line[len] = '\n'; /* In the place of the NUL. */
   write_quietly(trace->fd, line, len + 1);
+}
+
+void ws__trace_line(const ws__trace *trace, unsigned number, char mark,
+                    const char *format, ...) {
+  const int saved = errno;
+  va_list args;
+  va_start(args, format);
+  write_line(trace, number, mark, format, args);
+  va_end(args);
   errno = saved;
 }
