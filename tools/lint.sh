@@ -8,6 +8,8 @@ Checks that
   - clang-format would leave every C file as it is (only version 14 is asked:
     others differ in details),
   - the sources include one another in one direction only,
+  - each row of the contract has a test in every language it is for
+    (docs/behaviour.md, made by tools/behaviour.py),
   - luacheck finds nothing in any Lua (.luacheckrc), and shellcheck no warning in
     any script,
   - clang-tidy finds nothing in the C of the library, the command, the examples and
@@ -76,6 +78,7 @@ check_code() {
 status=0
 check_layout || status=1
 python3 tools/check_layers.py || status=1
+python3 tools/behaviour.py --check || status=1
 check_scripts || status=1
 [ -n "$is_quick" ] || check_code || status=1
 exit $status

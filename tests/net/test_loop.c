@@ -464,7 +464,7 @@ static void assert_peer_was_told(const raw *peer) {
                    WS_CLOSE_GOING_AWAY);
 }
 
-/* Row 293: with sockets in every state, servers, timers and tasks. */
+/* Rows 293, 294: with sockets in every state, servers, timers and tasks. */
 static void a_loop_ends_with_everything_open(void **state) {
   net *n = *state;
   net_end *ends[3];

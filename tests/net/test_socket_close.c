@@ -22,7 +22,7 @@ static ws_conn_options quick(void) {
 static const uint16_t bad_codes[] = {1,    500,  999,  1001, 1005, 1006,
                                      1011, 1015, 2999, 5000, 65535};
 
-/* Rows 190, 192, 196, 197, 199, 230. */
+/* Rows 190, 192, 196, 197, 199, 200, 230. */
 static void arguments_of_close_are_checked(void **state) {
   net *n = *state;
   char reason[125];
@@ -56,7 +56,7 @@ static void arguments_are_checked_while_connecting(void **state) {
   assert_int_equal(ws_socket_ready_state(end->socket), WS_STATE_CONNECTING);
 }
 
-/* Rows 202, 204, 205, 206. */
+/* Rows 202, 204, 205, 206, 215. */
 static void codes_and_reasons_reach_the_peer_and_come_back(void **state) {
   net *n = *state;
   static const struct {

@@ -36,7 +36,7 @@ static const fault_case cases[] = {
     {{{0x88, "\x0B\xB7", 2}}, WS_ERR_INVALID_CLOSE_CODE, 1002}, /* 2999 */
     {{{0x88, "\x13\x88", 2}}, WS_ERR_INVALID_CLOSE_CODE, 1002}, /* 5000 */
     {{{0x88, "\xFF\xFF", 2}}, WS_ERR_INVALID_CLOSE_CODE, 1002},
-    /* Rows 237, 238, A-28: reserved opcodes and bits. */
+    /* Row 237, A-28: reserved opcodes and bits. */
     {{{0x83, "", 0}}, WS_ERR_INVALID_OPCODE, 1002},
     {{{0x87, "", 0}}, WS_ERR_INVALID_OPCODE, 1002},
     {{{0x8B, "", 0}}, WS_ERR_INVALID_OPCODE, 1002},
@@ -51,7 +51,8 @@ static const fault_case cases[] = {
     {{{0x01, "x", 1}, {0x81, "y", 1}}, WS_ERR_EXPECTED_CONTINUATION, 1002},
 };
 
-/* Row 108, too: the recorder looks at the state in every event. */
+/* Rows 105, 108, 136, 249, too: the recorder looks at the state in every event,
+ * at their number, and at what the error says. */
 static void faults_are_told_to_the_peer_and_end_unclean(void **state) {
   net *n = *state;
   for (size_t i = 0; i < COUNT(cases); i++) {

@@ -190,7 +190,8 @@ static void sending_to_a_slow_reader_never_blocks(void **state) {
   assert_false(end->is_over);
 }
 
-/* The drain event comes once, when no more than half of the mark waits. */
+/* Row 320: the drain event comes once, when no more than half of the mark
+ * waits. */
 static void drain_comes_when_the_peer_reads_again(void **state) {
   net *n = *state;
   ws_conn_options options;

@@ -23,7 +23,8 @@ static void echo(net *n, net_end *end, const ws_event *event) {
 
 /* -- Receiving ------------------------------------------------------------- */
 
-/* Rows 139, 142, 144, 145, 146. */
+/* Rows 139, 141, 142, 144, 145, 146, and 382: what is listed by BOTH_ROLES runs
+ * for a server, too. */
 static void texts_and_bytes_arrive_as_they_are(void **state) {
   net *n = *state;
   net_end *end;
@@ -326,7 +327,7 @@ static void what_was_sent_before_close_goes_first(void **state) {
   assert_raw_close(peer, 1000, "");
 }
 
-/* Row 158. */
+/* Rows 158, 338. */
 static void sending_before_open_is_refused(void **state) {
   net *n = *state;
   raw *listener = raw_listen(n);

@@ -183,7 +183,7 @@ static void a_close_frame_behind_the_answer_comes_after_open(void **state) {
   assert_log(end, "open, close 1001 clean PASS");
 }
 
-/* Row 94. */
+/* Rows 94, 281, 282. */
 static void a_message_behind_the_answer_is_not_lost(void **state) {
   net *n = *state;
   net_end *end;
@@ -241,7 +241,7 @@ static void a_head_without_end_is_given_up(void **state) {
 
 /* -- Subprotocols and attributes ------------------------------------------- */
 
-/* Rows 56, 57, 58, 59, 103, 111, 112, 113, 117. */
+/* Rows 56, 57, 58, 59, 100, 103, 111, 112, 113, 117. */
 static void attributes_change_when_the_connection_opens(void **state) {
   net *n = *state;
   static const char *const protocols[] = {"echo", "other"};
@@ -252,6 +252,10 @@ static void attributes_change_when_the_connection_opens(void **state) {
   net_end *end;
   raw *peer = raw_visit(n, &options, &end);
   const ws_socket *socket = end->socket;
+  assert_int_equal(WS_STATE_CONNECTING, 0);
+  assert_int_equal(WS_STATE_OPEN, 1);
+  assert_int_equal(WS_STATE_CLOSING, 2);
+  assert_int_equal(WS_STATE_CLOSED, 3);
   assert_int_equal(ws_socket_ready_state(socket), WS_STATE_CONNECTING);
   assert_int_equal(ws_socket_role(socket), WS_ROLE_CLIENT);
   assert_int_equal(ws_socket_buffered_amount(socket), 0);

@@ -62,7 +62,7 @@ static void each_connection_has_its_own_key(void **state) {
   assert_string_not_equal(key, raw_header(other->request, "Sec-WebSocket-Key"));
 }
 
-/* Rows 43, 44, 64, 66, 67. */
+/* Rows 43, 44, 64, 66, 67, 352. */
 static void options_reach_the_request(void **state) {
   net *n = *state;
   static const char *const protocols[] = {"b", "a", "c"};

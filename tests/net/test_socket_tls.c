@@ -324,6 +324,7 @@ verification_is_turned_off_by_an_insecure_option_only(void **state) {
   NET_UNTIL(n, client->is_open);
 }
 
+/* Row 352. */
 static void the_name_in_the_certificate_can_be_given(void **state) {
   net *n = *state;
   cert *named = cert_new(&(cert_spec){

@@ -40,6 +40,7 @@ static void assert_limits_are_on(const ws_conn_options *o) {
   }
 }
 
+/* Row 345. */
 static void a_server_has_every_limit_by_default(void **state) {
   (void)state;
   ws_conn_config *config = make(WS_ROLE_SERVER, NULL);
@@ -53,6 +54,7 @@ static void a_server_has_every_limit_by_default(void **state) {
   ws_conn_config_free(config);
 }
 
+/* Row 345. */
 static void a_client_has_every_limit_by_default(void **state) {
   (void)state;
   ws_conn_options options;
