@@ -401,15 +401,23 @@ static bool is_orderly(long code, bool was_clean) {
                        code == WS_CLOSE_NO_STATUS);
 }
 
+/* "1006: ping_timeout has passed": the peer's reason, or else our own. */
+static PyObject *text_of_close(PyObject *code, PyObject *reason,
+                               PyObject *failure) {
+  if (PyUnicode_GET_LENGTH(reason) > 0) {
+    return PyUnicode_FromFormat("%S: %U", code, reason);
+  }
+  if (failure != NULL) return PyUnicode_FromFormat("%S: %S", code, failure);
+  return PyObject_Str(code);
+}
+
 PyObject *core_error_of_close(core_state *state, PyObject *code,
                               PyObject *reason, bool was_clean,
                               PyObject *failure) {
   PyObject *type = is_orderly(PyLong_AsLong(code), was_clean)
                        ? state->closed_ok_error
                        : state->closed_badly_error;
-  PyObject *text = PyUnicode_GET_LENGTH(reason) > 0
-                       ? PyUnicode_FromFormat("%S: %U", code, reason)
-                       : PyObject_Str(code);
+  PyObject *text = text_of_close(code, reason, failure);
   if (text == NULL) return NULL;
   PyObject *error = PyObject_CallOneArg(type, text);
   Py_DECREF(text);

@@ -152,8 +152,14 @@ static int enqueue(core_socket *self, const ws_event *event) {
   return wake(self, &self->waiter);
 }
 
+/* Listeners come before the queue, but get whole messages only. */
+static bool is_queued(const core_socket *self) {
+  return self->queue != NULL &&
+         (self->is_streaming || !has_listener(self, CORE_MESSAGE));
+}
+
 static int deliver_message(core_socket *self, const ws_event *event) {
-  if (self->queue != NULL) return enqueue(self, event);
+  if (is_queued(self)) return enqueue(self, event);
   if (!has_listener(self, CORE_MESSAGE)) return 0;
   PyObject *data =
       core_data_of_message(event->u.message.type, event->u.message.data,
@@ -227,10 +233,14 @@ static int deliver_drain(core_socket *self) {
 /* The exception that tells of a failure. */
 static PyObject *failure_of(core_socket *self, const ws_cause *cause) {
   core_state *state = core_socket_state(self);
-  if (cause->response == NULL) return core_error_of_cause(state, cause, NULL);
-  PyObject *response = core_response_of(state, cause->response);
+  ws_cause told = *cause;
+  if (self->queue != NULL && told.err == WS_ERR_UNSUPPORTED_MESSAGE_LENGTH) {
+    told.message = "message exceeds max_size"; /* The shells' max_message. */
+  }
+  if (told.response == NULL) return core_error_of_cause(state, &told, NULL);
+  PyObject *response = core_response_of(state, told.response);
   if (response == NULL) return NULL;
-  PyObject *error = core_error_of_cause(state, cause, response);
+  PyObject *error = core_error_of_cause(state, &told, response);
   Py_DECREF(response);
   return error;
 }

@@ -14,12 +14,12 @@ import time
 from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from ._core import WebSocket
+from ._core import MessageEvent, WebSocket
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from ._core import Request, Response, SocketStats, TLSInfo
+    from ._core import Request, Response, SocketStats, TLSInfo, _Handler, _Listener
     from ._engine import EngineSocket
 
     Data: TypeAlias = str | bytes
@@ -167,7 +167,16 @@ def address_text(address: tuple[str, int] | tuple[str, int, int, int] | str) -> 
 
 
 class BaseConnection(Generic[Waiter]):
-    """The common part of the connections of libws.asyncio and libws.sync."""
+    """The common part of the connections of libws.asyncio and libws.sync.
+
+    What a browser's WebSocket has goes by its names, too: readyState, onclose,
+    addEventListener() and so on.
+    """
+
+    CONNECTING = State.CONNECTING
+    OPEN = State.OPEN
+    CLOSING = State.CLOSING
+    CLOSED = State.CLOSED
 
     _socket: WebSocket  # Or an EngineSocket, which looks the same from here.
     _max_queue: int | None
@@ -243,6 +252,80 @@ class BaseConnection(Generic[Waiter]):
         """Bytes of messages that wait to be written."""
         return self._socket.bufferedAmount
 
+    # -- As in a browser ----------------------------------------------------
+
+    @property
+    def readyState(self) -> int:
+        """CONNECTING, OPEN, CLOSING or CLOSED."""
+        return self._socket.readyState
+
+    @property
+    def bufferedAmount(self) -> int:
+        """As `buffered_amount`."""
+        return self._socket.bufferedAmount
+
+    @property
+    def protocol(self) -> str:
+        """As `subprotocol`, but "" for none."""
+        return self._socket.protocol
+
+    def addEventListener(self, type: str, listener: _Listener | None, **options: Any) -> None:
+        """Has `listener` called with each event of the type, as WebSocket's.
+
+        As long as there are listeners to "message" they get the messages, and
+        recv() does not; those that recv() has not taken come to them first. Not
+        so after recv_streaming(). With `ssl` a connection has no such listeners.
+        """
+        self._check_type(type)
+        self._socket.addEventListener(type, listener, **options)
+        self._hand_over(type)
+
+    def removeEventListener(self, type: str, listener: _Listener | None, **options: Any) -> None:
+        """Takes addEventListener() back."""
+        self._socket.removeEventListener(type, listener, **options)
+
+    @property
+    def onmessage(self) -> _Handler:
+        """Called with each MessageEvent; see addEventListener()."""
+        return getattr(self._socket, "onmessage", None)
+
+    @onmessage.setter
+    def onmessage(self, handler: _Handler) -> None:
+        self._check_type("message")
+        self._socket.onmessage = handler
+        if handler is not None:
+            self._hand_over("message")
+
+    @property
+    def onerror(self) -> _Handler:
+        """Called with the ErrorEvent of a failure, before `onclose`."""
+        return self._socket.onerror
+
+    @onerror.setter
+    def onerror(self, handler: _Handler) -> None:
+        self._socket.onerror = handler
+
+    @property
+    def onclose(self) -> _Handler:
+        """Called with the CloseEvent."""
+        return self._socket.onclose
+
+    @onclose.setter
+    def onclose(self, handler: _Handler) -> None:
+        self._socket.onclose = handler
+
+    def _check_type(self, type: str) -> None:
+        """Raises TypeError for events that cannot be listened to."""
+        if type == "message" and not isinstance(self._socket, WebSocket):
+            raise TypeError("with ssl, messages go to recv(); libws.WebSocket has listeners")
+
+    def _hand_over(self, type: str) -> None:
+        """Gives what is queued to those who listen to messages now."""
+        if type != "message" or self._pieces is not None:
+            return
+        for data in self._socket._pop_all():
+            self._socket.dispatchEvent(MessageEvent("message", data=data))
+
     def stats(self) -> SocketStats:
         """Returns the account of the connection: bytes, messages, memory."""
         return self._socket.stats()
@@ -281,7 +364,7 @@ class BaseConnection(Generic[Waiter]):
             payload = payload.encode()
         if payload in self._pings:
             raise ValueError("a ping with the same data is on its way")
-        self._socket.onpong = self._on_pong
+        self._socket.addEventListener("pong", self._on_pong)
         self._socket.ping(payload)
         self._pings[payload] = (time.monotonic(), waiter)
 

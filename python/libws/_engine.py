@@ -9,6 +9,7 @@ something may have happened.
 from __future__ import annotations
 
 import collections
+import functools
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -19,12 +20,13 @@ from ._core import (
     ConnectionClosed,
     ConnectionClosedError,
     ConnectionClosedOK,
-    ControlEvent,
     ErrorEvent,
     Event,
+    EventTarget,
     Headers,
     MessageEvent,
     NetworkError,
+    PayloadTooBig,
     RequestEvent,
     TLSError,
     WebSocketError,
@@ -69,17 +71,35 @@ def open_engine(
     return Opening(engine, options.get("send_high_water", WRITE_LIMIT), server_name, sock)
 
 
-class EngineSocket:
+class Handler:
+    """An attribute such as onclose: a listener to "close" with a slot of its own."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._type = name.removeprefix("on")
+
+    def __get__(self, socket: EngineSocket, owner: type) -> Any:
+        listener = socket._handlers.get(self._type)
+        return None if listener is None else listener.func
+
+    def __set__(self, socket: EngineSocket, handler: Any) -> None:
+        listener = None if handler is None else functools.partial(handler)
+        socket.removeEventListener(self._type, socket._handlers.get(self._type))
+        socket.addEventListener(self._type, listener)
+        socket._handlers[self._type] = listener
+
+
+class EngineSocket(EventTarget):
     """What a connection of the shells stands on, whatever the transport."""
 
-    onopen: Callable[[Event], object] | None = None
-    onclose: Callable[[Event], object] | None = None
-    onpong: Callable[[ControlEvent], object] | None = None
+    onerror = Handler()
+    onclose = Handler()
     _waiter: Callable[[], object] | None = None
     _drain_waiter: Callable[[], object] | None = None
 
     def __init__(self, engine: Engine, write_limit: int | None) -> None:
+        super().__init__()
         self._engine = engine
+        self._handlers: dict[str, functools.partial[object] | None] = {}
         self._write_limit = write_limit
         self._queue: collections.deque[Data | Piece] = collections.deque()
         self._queued_bytes = 0
@@ -158,26 +178,20 @@ class EngineSocket:
     def _deliver(self, event: Event) -> None:
         if isinstance(event, MessageEvent):
             self._enqueue(event.data)
-        elif isinstance(event, CloseEvent):
+            return
+        if isinstance(event, RequestEvent):
+            self._answer(event.request)
+            return
+        if isinstance(event, CloseEvent):
             self._close_info = (event.code, event.reason, event.wasClean)
             self._wake("_waiter")
             self._wake("_drain_waiter")
-            self._call(self.onclose, event)
-        elif isinstance(event, RequestEvent):
-            self._answer(event.request)
-        elif event.type == "open":
-            self._call(self.onopen, event)
-        elif event.type == "pong":
-            self._call(self.onpong, event)
         elif event.type == "drain":
             self._wake("_drain_waiter")
         elif isinstance(event, ErrorEvent):
             self._failure = self._failure_of(event)
-
-    @staticmethod
-    def _call(handler: Callable[[Any], object] | None, event: Event) -> None:
-        if handler is not None:
-            handler(event)
+            event = ErrorEvent("error", message=str(self._failure), error=self._failure)
+        self.dispatchEvent(event)
 
     def _wake(self, name: str) -> None:
         waiter = getattr(self, name)
@@ -194,6 +208,8 @@ class EngineSocket:
     def _failure_of(self, event: ErrorEvent) -> WebSocketError:
         """The engine knows nothing of the transport but that it has failed."""
         failure: WebSocketError = event.error
+        if isinstance(failure, PayloadTooBig):
+            failure.args = ("message exceeds max_size",)  # The shells' max_message.
         trouble = self._trouble
         if trouble is None:
             return failure
@@ -359,7 +375,8 @@ class EngineSocket:
         code, reason, was_clean = self._close_info or (1006, "", False)
         is_ok = was_clean and code in ORDERLY_CODES
         kind = ConnectionClosedOK if is_ok else ConnectionClosedError
-        error = kind(f"{code}: {reason}" if reason else str(code))
+        why = reason or self._failure
+        error = kind(f"{code}: {why}" if why else str(code))
         error.code = code
         error.reason = reason
         error.wasClean = was_clean

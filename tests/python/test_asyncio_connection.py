@@ -623,3 +623,61 @@ async def test_iteration_stops_for_what_will_not_pass():
             async for _ in connect(peer.url, process_exception=lambda error: KeyError()):
                 pass
     assert isinstance(caught.value.__cause__, libws.InvalidStatus)
+
+
+# -- The browser's names -------------------------------------------------------
+
+
+@async_test
+async def test_connection_has_the_names_of_the_browser():
+    async with peering(echo) as peer:
+        ws = await connect(peer.url, subprotocols=["echo"], compression=None)
+        assert ws.readyState == ws.OPEN == libws.WebSocket.OPEN
+        assert (ws.protocol, ws.bufferedAmount, ws.extensions) == ("echo", 0, "")
+        assert (ws.onmessage, ws.onerror, ws.onclose) == (None, None, None)
+        events = []
+        ws.onclose = events.append
+        ws.addEventListener("close", lambda event: events.append(event.type))
+        await ws.ping()
+        await ws.close(1000, "done")
+        assert ws.readyState == ws.CLOSED
+        assert (events[0].code, events[0].reason, events[1]) == (1000, "done", "close")
+
+
+@async_test
+async def test_listeners_get_messages_before_the_queue():
+    async with peering(echo) as peer, connect(peer.url) as ws:
+        heard, came = [], asyncio.Event()
+
+        def on_message(event):
+            heard.append(event.data)
+            came.set()
+
+        await ws.send("before")
+        await until(lambda: ws._socket._queued == 1)
+        ws.onmessage = on_message
+        assert heard == ["before"]
+        came.clear()
+        await ws.send(b"heard")
+        await came.wait()
+        ws.onmessage = None
+        await ws.send("after")
+        assert await ws.recv() == "after"
+        assert heard == ["before", b"heard"]
+
+
+@async_test
+async def test_error_says_why_the_connection_ended():
+    def script(wire):
+        wire.open()
+        wire.send(TEXT, b"x" * 11)
+        wire.expect(CLOSE, close_body(1009) + b"message exceeds max_message")
+
+    async with peering(script) as peer:
+        ws = await connect(peer.url, max_size=10)
+        errors = []
+        ws.onerror = errors.append
+        with pytest.raises(libws.ConnectionClosedError, match="^1006: message exceeds max_size$"):
+            await ws.recv()
+        assert isinstance(errors[0].error, libws.PayloadTooBig)
+        assert errors[0].message == "message exceeds max_size"

@@ -388,6 +388,7 @@ async def test_unix_socket(tmp_path):  # Row 351.
     async with unix_serve(echo, path) as server:
         assert server.port == 0
         assert server.urls == [f"ws+unix:{path}"]
+        assert server.sockets[0].getsockname() == str(path)
         async with unix_connect(str(path), "ws://localhost/a?b") as ws:
             await ws.send("x")
             assert await ws.recv() == "x"

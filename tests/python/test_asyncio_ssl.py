@@ -212,3 +212,37 @@ def test_blocking_failures(client, server):
             libws.sync.connect(uri, ssl=ssl.create_default_context())
         with pytest.raises(libws.TLSError):
             libws.sync.connect(uri, ssl=True)
+
+
+@async_test
+async def test_names_of_the_browser(client, server):
+    async with serve(echo, "127.0.0.1", 0, **server) as listening:
+        async with connect(listening.urls[0], **client) as ws:
+            assert ws.readyState == ws.OPEN
+            closed = []
+            ws.onclose = lambda event: closed.append("replaced")
+            ws.onclose = on_close = lambda event: closed.append(event.code)
+            assert ws.onclose is on_close
+            ws.addEventListener("close", lambda event: closed.append(event.type), once=True)
+            if "ssl" in client:
+                assert ws.onmessage is None
+                with pytest.raises(TypeError, match=r"libws\.WebSocket"):
+                    ws.onmessage = closed.append
+            await ws.ping()
+        assert sorted(closed, key=str) == [1000, "close"]
+
+
+@async_test
+async def test_error_says_why_the_connection_ended(client, server):
+    async with serve(echo, "127.0.0.1", 0, **server) as listening:
+        ws = await connect(listening.urls[0], max_size=10, **client)
+        await ws.send("x" * 11)
+        with pytest.raises(libws.ConnectionClosedError, match="^1006: message exceeds max_size$"):
+            await ws.recv()
+
+
+@async_test
+async def test_sockets_have_addresses(server):
+    async with serve(echo, "127.0.0.1", 0, **server) as listening:
+        assert listening.sockets[0].getsockname() == ("127.0.0.1", listening.port)
+    assert listening.sockets == ()

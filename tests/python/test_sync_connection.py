@@ -309,3 +309,32 @@ def test_abort_sends_no_close():
         assert ws.close_code == 1006
         with pytest.raises(libws.ConnectionClosedError):
             ws.send("x")
+
+
+def test_connection_has_the_names_of_the_browser():
+    with Peer(echo) as peer:
+        ws = connect(peer.url, subprotocols=["echo"], compression=None)
+        assert ws.readyState == ws.OPEN
+        assert (ws.protocol, ws.bufferedAmount) == ("echo", 0)
+        events = []
+        ws.onclose = events.append
+        with pytest.raises(TypeError, match=r"libws\.WebSocket"):
+            ws.onmessage = events.append
+        with pytest.raises(TypeError, match=r"libws\.WebSocket"):
+            ws.addEventListener("message", events.append)
+        ws.ping(timeout=LIMIT)
+        ws.close()
+        assert ws.readyState == ws.CLOSED
+        assert [event.code for event in events] == [1000]
+
+
+def test_error_says_why_the_connection_ended():
+    def script(wire):
+        wire.open()
+        wire.send(TEXT, b"x" * 11)
+        wire.expect(CLOSE, close_body(1009) + b"message exceeds max_message")
+
+    with Peer(script) as peer:
+        ws = connect(peer.url, max_size=10)
+        with pytest.raises(libws.ConnectionClosedError, match="^1006: message exceeds max_size$"):
+            ws.recv(LIMIT)

@@ -2,6 +2,8 @@
 
 import contextlib
 import socket
+import subprocess
+import sys
 import threading
 
 import libws
@@ -205,3 +207,28 @@ def test_address_in_use_is_an_os_error():
     with serving() as server:
         with pytest.raises(OSError):
             serve(echo, "127.0.0.1", server.port)
+
+
+LEAVES_NOTHING_OPEN = """
+import gc, threading
+from libws.sync import connect, serve
+
+with serve(lambda ws: ws.send("hi"), "127.0.0.1", 0) as server:
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    with connect(f"ws://127.0.0.1:{server.port}/") as ws:
+        assert ws.recv() == "hi"
+    server.shutdown()
+thread.join()
+del thread, server
+serve(print, "127.0.0.1", 0).shutdown()
+gc.collect()
+"""
+
+
+def test_server_leaves_no_socket_open():
+    command = [sys.executable, "-X", "dev", "-W", "error::ResourceWarning", "-c"]
+    run = subprocess.run(
+        [*command, LEAVES_NOTHING_OPEN], capture_output=True, text=True, timeout=6 * LIMIT
+    )
+    assert (run.returncode, run.stderr) == (0, "")

@@ -147,14 +147,15 @@ async def _opened(socket: WebSocket | EngineSocket) -> None:
         if not opened.done():
             opened.set_result(event.type == "open")
 
-    socket.onopen = socket.onclose = settle
+    for kind in ("open", "close"):
+        socket.addEventListener(kind, settle, once=True)
     try:
         is_open = await opened
     except BaseException:
         socket.terminate()
         raise
     finally:
-        socket.onopen = socket.onclose = None
+        socket.removeEventListener("close", settle)
     if not is_open:
         raise socket._failure or socket._closed_error()
 

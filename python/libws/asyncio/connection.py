@@ -309,7 +309,7 @@ class Connection(BaseConnection["asyncio.Future[float]"]):
     def _watch_end(self) -> asyncio.Future[None]:
         if self._ended is None:
             self._ended = self._loop.create_future()
-            self._socket.onclose = self._on_close
+            self._socket.addEventListener("close", self._on_close)
         return self._ended
 
     def _on_close(self, event: object) -> None:

@@ -67,6 +67,17 @@ class ServerConnection(Connection):
         return Response(status, text, {"Content-Type": "text/plain; charset=utf-8"})
 
 
+class Listener:
+    """What `websockets` has a socket for, as far as it is asked for its address."""
+
+    def __init__(self, url: str) -> None:
+        self._address = address_of(url.partition("://")[2] or url.partition(":")[2])
+
+    def getsockname(self) -> tuple[str, int] | str:
+        """Host and port; the path of a Unix socket."""
+        return self._address
+
+
 class Server:
     """What serve() gives: listens, and runs a task for each connection."""
 
@@ -116,6 +127,11 @@ class Server:
     def urls(self) -> list[str]:
         """Where it listens, as "ws://127.0.0.1:8765"."""
         return self._core.urls
+
+    @property
+    def sockets(self) -> tuple[Listener, ...]:
+        """What it listens with, each with getsockname()."""
+        return () if self._is_closing else tuple(map(Listener, self.urls))
 
     def is_serving(self) -> bool:
         """Whether it takes connections."""

@@ -49,7 +49,8 @@ class Connection(BaseConnection[Answer]):
 
     Pings of the peer are answered, and pings sent, while a call waits; so an
     application that is silent for long should call recv() with a timeout now and
-    then.
+    then. The listeners to events are called while a call waits, too, and must not
+    wait themselves; for messages there are none.
     """
 
     def __init__(self, loop: Loop | BlockingSocket) -> None:
@@ -59,6 +60,11 @@ class Connection(BaseConnection[Answer]):
         self._is_away = False  # A thread waits in the loop, without the lock.
         self._visitors = 0  # Threads that want to have it back.
         self._sending = threading.Lock()
+
+    def _check_type(self, type: str) -> None:
+        """There is nobody to deliver messages while no call waits."""
+        if type == "message":
+            raise TypeError("messages go to recv(); libws.WebSocket has listeners")
 
     def __enter__(self) -> Self:
         return self
@@ -74,9 +80,8 @@ class Connection(BaseConnection[Answer]):
     def _wait_open(self) -> None:
         """Waits until the handshake is over; raises why it has failed."""
         opened: list[object] = []
-        self._socket.onopen = opened.append
+        self._socket.addEventListener("open", opened.append, once=True)
         self._wait(lambda: bool(opened) or self._has_ended() or None)
-        self._socket.onopen = None
         if not opened:
             raise self._socket._failure or self._socket._closed_error()
 

@@ -95,6 +95,7 @@ class Server:
         self._lock = threading.Lock()
         self._threads: dict[threading.Thread, ServerConnection | None] = {}
         self._is_closing = False
+        self._acceptors = 0  # Threads in serve_forever().
         self._waker, self._wakened = socket.socketpair()
 
     @property
@@ -118,14 +119,26 @@ class Server:
             with self._lock:
                 if self._is_closing:
                     return
+                self._acceptors += 1
                 for listener in self._listeners:
                     listener.setblocking(False)
                     selector.register(listener, selectors.EVENT_READ)
-            selector.register(self._wakened, selectors.EVENT_READ)
-            while not self._is_closing:
-                for key, _ in selector.select():
-                    if key.fileobj is not self._wakened:
-                        self._accept(key.fileobj)  # type: ignore[arg-type]
+            try:
+                selector.register(self._wakened, selectors.EVENT_READ)
+                while not self._is_closing:
+                    for key, _ in selector.select():
+                        if key.fileobj is not self._wakened:
+                            self._accept(key.fileobj)  # type: ignore[arg-type]
+            finally:
+                with self._lock:
+                    self._acceptors -= 1
+                    self._drop_waker()
+
+    def _drop_waker(self) -> None:
+        """Closes what wakes serve_forever() when nobody is in it any more."""
+        if self._is_closing and self._acceptors == 0:
+            self._waker.close()
+            self._wakened.close()
 
     def _accept(self, listener: socket.socket) -> None:
         try:
@@ -248,7 +261,9 @@ class Server:
             threads = dict(self._threads)
             for listener in self._listeners:
                 listener.close()
-        self._waker.send(b"\0")
+            if self._acceptors > 0:
+                self._waker.send(b"\0")
+            self._drop_waker()
         for connection in filter(None, threads.values()):
             connection._begin_close(code, reason)
         for thread in threads:
