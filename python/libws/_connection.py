@@ -12,7 +12,7 @@ import enum
 import os
 import time
 from collections.abc import AsyncIterable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from ._core import MessageEvent, WebSocket
 
@@ -173,10 +173,10 @@ class BaseConnection(Generic[Waiter]):
     addEventListener() and so on.
     """
 
-    CONNECTING = State.CONNECTING
-    OPEN = State.OPEN
-    CLOSING = State.CLOSING
-    CLOSED = State.CLOSED
+    CONNECTING: ClassVar[State] = State.CONNECTING
+    OPEN: ClassVar[State] = State.OPEN
+    CLOSING: ClassVar[State] = State.CLOSING
+    CLOSED: ClassVar[State] = State.CLOSED
 
     _socket: WebSocket  # Or an EngineSocket, which looks the same from here.
     _max_queue: int | None

@@ -91,8 +91,8 @@ class Handler:
 class EngineSocket(EventTarget):
     """What a connection of the shells stands on, whatever the transport."""
 
-    onerror = Handler()
-    onclose = Handler()
+    onerror: Handler = Handler()
+    onclose: Handler = Handler()
     _waiter: Callable[[], object] | None = None
     _drain_waiter: Callable[[], object] | None = None
 

@@ -5,10 +5,11 @@ The names are those of the library `websockets`, where it has the same.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import ssl as _ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from ._core import Headers
@@ -154,6 +155,19 @@ _SOCKET_NAMES = {
     "write_limit": "send_high_water",
     "server_hostname": "server_name",
 }
+
+
+@contextlib.contextmanager
+def own_names() -> Iterator[None]:
+    """Has errors call an option as its user does, not as the socket does."""
+    try:
+        yield
+    except ValueError as error:
+        socket_name, space, fault = str(error).partition(" ")
+        for name, other in _SOCKET_NAMES.items():
+            if other == socket_name and space:
+                raise ValueError(f"{name} {fault}") from None
+        raise
 
 
 def socket_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], int | None]:

@@ -7,7 +7,7 @@ import threading
 
 import libws
 import pytest
-from libws.asyncio import State, connect
+from libws.asyncio import State, connect, serve
 
 from core_peers import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close_body, echo
 from shells import async_test, peering, turns, until
@@ -681,3 +681,15 @@ async def test_error_says_why_the_connection_ended():
             await ws.recv()
         assert isinstance(errors[0].error, libws.PayloadTooBig)
         assert errors[0].message == "message exceeds max_size"
+
+
+@async_test
+async def test_errors_call_options_as_their_user_does():
+    with pytest.raises(ValueError, match="^max_size must be "):
+        await connect("ws://127.0.0.1:1", max_size=-1)
+    with pytest.raises(ValueError, match="^open_timeout must be "):
+        await connect("ws://127.0.0.1:1", open_timeout=-1)
+    with pytest.raises(ValueError, match="^max_headers must be "):
+        await connect("ws://127.0.0.1:1", max_headers=-1)
+    with pytest.raises(ValueError, match="^write_limit must be "):
+        await serve(echo, write_limit=-1)

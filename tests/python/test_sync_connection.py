@@ -338,3 +338,8 @@ def test_error_says_why_the_connection_ended():
         ws = connect(peer.url, max_size=10)
         with pytest.raises(libws.ConnectionClosedError, match="^1006: message exceeds max_size$"):
             ws.recv(LIMIT)
+
+
+def test_errors_call_options_as_their_user_does():
+    with pytest.raises(ValueError, match="^max_size must be "):
+        connect("ws://127.0.0.1:1", max_size=-1)

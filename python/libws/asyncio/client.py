@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .._core import ConnectionTimeout, InvalidStatus, NetworkError, WebSocket
-from .._options import client_options, take_ssl
+from .._options import client_options, own_names, take_ssl
 from .connection import Connection
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ class connect:
         await _opened(socket)
         return connection
 
+    @own_names()
     def _open_socket(self) -> WebSocket | EngineSocket:
         if self._ssl is None:
             return WebSocket(self._uri, self._subprotocols, **self._options)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .._connection import GOING_AWAY, INTERNAL_ERROR, NORMAL_CLOSURE, address_of
 from .._core import ConnectionClosed, Request, Response, WebSocket, WebSocketServer
 from .._handshake import Handshakes, Routes, run_async
-from .._options import places, socket_options, take_ssl
+from .._options import own_names, places, socket_options, take_ssl
 from .connection import Connection
 
 if TYPE_CHECKING:
@@ -301,6 +301,7 @@ class serve:
             raise
         return server
 
+    @own_names()
     def _make(self) -> Server:
         arguments = (self._handler, self._handshakes, self._create_connection)
         if self._ssl is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._core import Loop, WebSocket
-from .._options import client_options, take_ssl
+from .._options import client_options, own_names, take_ssl
 from .connection import Connection
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ class ClientConnection(Connection):
     """A connection to a server."""
 
 
+@own_names()
 def connect(
     uri: str,
     *,
