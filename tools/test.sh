@@ -21,7 +21,10 @@ then builds and runs all tests:
   - the Lua rock on 5.1, 5.2, 5.3, 5.4 and LuaJIT (tests/lua), under build/lua,
   - libws.resty in nginx (tests/lua/resty),
   - the documentation: its snippets in C, Python and Lua, its links (tests/docs),
-  - the demo, until its guests have answered (tools/demo.sh --once), in build/demo.
+  - the demo, until its guests have answered (tools/demo.sh --once), in build/demo,
+  - the Lua rock with real peers (tests/lua/peers),
+  - the documentation as HTML: links and spelling (tools/site.py --check),
+  - the packages: each made, installed, used and removed (tools/package.sh --quick).
 
   --quick  leaves out the C test programs labelled `slow`, which try every value
            of something (slow_tests in tests/CMakeLists.txt), and the peers that
@@ -125,6 +128,8 @@ missing_packages() {
   command -v openssl >/dev/null || echo openssl
   command -v luacheck >/dev/null || echo lua-check
   command -v shellcheck >/dev/null || echo shellcheck
+  command -v dpkg-shlibdeps >/dev/null || echo dpkg-dev
+  [ "$(id -u)" -eq 0 ] || command -v fakeroot >/dev/null || echo fakeroot
   has_library cmocka || echo libcmocka-dev
   has_library zlib || echo zlib1g-dev
   has_library 'libssl >= 3.0' || echo libssl-dev
@@ -364,6 +369,24 @@ resty() {
     --libws "$out/gcc-release/cli/libws" --junitxml="$out/resty.xml"
 }
 
+# With what peers, python_binding and lua_binding have made.
+lua_peers() {
+  [ -z "$is_quick" ] || return 0
+  pytest_tests lua-peers 300 "$out/lua-peers.xml" tests/lua/peers/run.sh \
+    --prefix "$out/prefix-peers" --junitxml="$out/lua-peers.xml"
+}
+
+# Each package is made, installed, used and removed.
+packages() {
+  [ -z "$is_quick" ] || return 0
+  local status=0
+  run packages 600 tools/package.sh --quick || status=1
+  count_cases packages $status \
+    "$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$out/packages.log" | tail -n 1)"
+}
+
+site() { check site 300 tools/site.py --check; }
+
 # With all that was built: the C tests had no bindings.
 docs() {
   local rock=$PWD/build/lua/5.4
@@ -405,7 +428,9 @@ all_steps() {
   done
   side_by_side python_binding lua_binding
   side_by_side docs demo
+  side_by_side lua_peers site
   step resty
+  step packages
 }
 
 main() {
