@@ -89,7 +89,7 @@ class Build(build_ext):
         if sys.platform.startswith("linux"):
             # Threads of the resolver may outlive the interpreter.
             ext.extra_link_args += ["-Wl,-z,nodelete", "-Wl,-z,relro,-z,now"]
-        # Across files: a fifth fewer instructions for a message.
+        # A message passes small functions of many files.
         if self.links(["-flto=auto"]):
             ext.extra_compile_args.append("-flto=auto")
             ext.extra_link_args += ["-flto=auto", "-O2"]
