@@ -139,7 +139,7 @@ class Bench:
 
 
 def number(value, digits=0):
-    return "fails" if math.isnan(value) else f"{value:,.{digits}f}"
+    return "–" if math.isnan(value) else f"{value:,.{digits}f}"
 
 
 def size_name(size):
