@@ -146,7 +146,7 @@ static void descriptors_may_have_large_numbers(void **state) {
   assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
   limit = before;
   limit.rlim_cur = MANY + 64;
-  if (before.rlim_max < limit.rlim_cur) skip();
+  if (before.rlim_max < limit.rlim_cur) skip(); /* Not allowed so many. */
   assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
   static int fillers[MANY];
   int count = 0;

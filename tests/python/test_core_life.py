@@ -251,7 +251,7 @@ def test_sockets_come_and_go_without_a_trace():  # Row 285.
             run()
 
     if not os.path.exists("/proc/self/fd"):
-        pytest.skip("needs /proc")
+        pytest.skip("this system has no /proc/self/fd to count descriptors by")
     once()
     fds, objects = count()
     for _ in range(10):
@@ -317,7 +317,7 @@ def test_an_interpreter_ends_while_a_daemon_thread_waits():
     assert (out, err) == ("", "")
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork()")
 def test_a_child_may_not_use_the_loops_of_its_parent():
     out, err = python(
         SERVER_AND_CLIENT

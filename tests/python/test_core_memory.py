@@ -130,7 +130,7 @@ def test_failing_allocations_raise_or_fail_the_connection():
     """The n-th allocation fails, for every n, alone and with those after it. What
     comes of it is a MemoryError, or an end: nothing crashes or hangs. (Not with all
     after it: then CPython may try for ever to raise an exception.)"""
-    pytest.importorskip("_testcapi")
+    pytest.importorskip("_testcapi", reason="this Python comes without its _testcapi")
     out = python(
         """
         import _testcapi

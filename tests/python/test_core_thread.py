@@ -373,7 +373,7 @@ def test_events_of_what_was_collected_are_dropped():
         del timer
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork()")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork()")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_child_leaves_the_thread_to_its_parent():
     with Peer(echo) as peer:

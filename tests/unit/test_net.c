@@ -331,7 +331,7 @@ static void what_is_no_ip_literal_is_left_alone(void **state) {
 static void the_zone_may_be_the_name_of_an_interface(void **state) {
   (void)state;
   char name[IF_NAMESIZE], host[64];
-  if (if_indextoname(1, name) == NULL) skip();
+  if (if_indextoname(1, name) == NULL) skip(); /* No loopback interface. */
   snprintf(host, sizeof(host), "fe80::1%%%s", name);
   const ws__addr addr = ip(host, 80);
   assert_text(&addr, "[fe80::1%1]:80");
@@ -931,7 +931,7 @@ static void descriptors_over_1023_are_as_good_as_others(void **state) {
   assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
   more = before;
   if (more.rlim_cur < 2048) more.rlim_cur = 2048;
-  if (setrlimit(RLIMIT_NOFILE, &more) != 0) skip();
+  if (setrlimit(RLIMIT_NOFILE, &more) != 0) skip(); /* Not allowed so many. */
   int ends[2];
   bool is_listener;
   make_pair(ends);

@@ -71,7 +71,7 @@ def libws(request):
     """The command libws."""
     program = request.config.getoption("libws")
     if not program:
-        pytest.skip("no --libws")
+        pytest.skip("--libws PROGRAM was not given")
     return program
 
 
