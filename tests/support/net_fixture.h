@@ -70,7 +70,6 @@ struct net {
   /* All below is the fixture's own. */
   raw *peers;
   char dir[64]; /* "" while there is none. */
-  int descriptors;
 };
 
 /* -- Tests ----------------------------------------------------------------- */
