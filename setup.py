@@ -152,4 +152,4 @@ core = Extension(
     extra_compile_args=["-std=c11", "-O2", "-fvisibility=hidden", "-fstack-protector-strong"],
 )
 
-setup(version=version(), ext_modules=[core], cmdclass={"build_ext": Build})
+setup(version=version(), license="MIT", ext_modules=[core], cmdclass={"build_ext": Build})

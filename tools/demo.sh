@@ -54,14 +54,15 @@ give_up() {
 has() { command -v "$1" >/dev/null; }
 has_library() { pkg-config --exists "$1" 2>/dev/null; }
 
-# Whether the Python package can be built with what is installed.
+# Whether the Python package can be built with what is installed; pyproject.toml
+# names the version.
 has_setuptools() {
   python3 -c 'import setuptools, wheel
-assert int(setuptools.__version__.split(".")[0]) >= 64' 2>/dev/null
+assert [int(n) for n in setuptools.__version__.split(".")[:2]] >= [66, 1]' 2>/dev/null
 }
 
-# Prints the Debian packages that are missing.
-missing_packages() {
+# Prints the Debian packages that are missing for the chat and its guest in C.
+missing_for_c() {
   has cmake || echo cmake
   has make || echo make
   has gcc || echo gcc libc6-dev
@@ -69,6 +70,10 @@ missing_packages() {
   has_library zlib || echo zlib1g-dev
   has_library 'libssl >= 3.0' || echo libssl-dev
   has_library libidn2 || echo libidn2-dev
+}
+
+# Prints those that are missing for the guests in Python and Lua.
+missing_for_bindings() {
   has python3 || echo python3
   python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
   python3 -c 'import os, sysconfig
@@ -79,26 +84,39 @@ os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null || echo python
   has luarocks || echo luarocks
 }
 
+# apt_install PACKAGE...
+apt_install() {
+  local sudo=()
+  [ "$(id -u)" -eq 0 ] || sudo=(sudo)
+  "${sudo[@]}" apt-get -q update # A broken third source is no matter.
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get -q install -y --no-install-recommends "$@"
+}
+
 # What still misses afterwards shows when it is built.
 install_missing() {
-  local missing sudo=()
-  missing=$(missing_packages | xargs)
+  local missing
+  missing=$(
+    missing_for_c
+    missing_for_bindings
+  )
   [ -n "$missing" ] || return 0
+  missing=${missing//$'\n'/ }
   if ! has apt-get; then
     echo "Missing, and this is no Debian or Ubuntu: $missing"
     return
+  elif [ "$(id -u)" -ne 0 ] && ! has sudo; then
+    echo "Missing: $missing" "There is no sudo here: install them as root."
+  else
+    echo "Installing: $missing"
+    # shellcheck disable=SC2086 # one word for each package
+    apt_install $missing >"$out/install.log" 2>&1 && return
+    tail -n 2 "$out/install.log"
+    echo "This did not work. The packages come from the archive of the distribution, so a" \
+      "network is needed once, or they have to be installed beforehand."
   fi
-  [ "$(id -u)" -eq 0 ] || sudo=(sudo)
-  echo "Installing: $missing"
-  # shellcheck disable=SC2086 # one word for each package
-  { "${sudo[@]}" apt-get -q update
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
-      apt-get -q install -y --no-install-recommends $missing; } \
-    >"$out/install.log" 2>&1 && return
-  tail -n 2 "$out/install.log"
-  echo "Still missing: $(missing_packages | xargs)"
-  echo "They come from the archive of the distribution, which has to be reached once;" \
-    "what needs them is left out now."
+  missing=$(missing_for_c | xargs)
+  [ -z "$missing" ] || give_up "There is no chat without these: $missing"
 }
 
 # -- Building ----------------------------------------------------------------------

@@ -96,6 +96,14 @@ wheel() {
   "$venv/bin/pip" wheel --quiet --no-deps --wheel-dir "$out/wheel" "$(made "libws-*[0-9].tar.gz")"
 }
 
+# The oldest setuptools that pyproject.toml allows understands it.
+oldest_setuptools() {
+  sed -n 's/^requires = \["setuptools>=\(.*\)"\]/setuptools==\1.*/p' pyproject.toml >"$out/oldest.txt"
+  [ -s "$out/oldest.txt" ]
+  PIP_CONSTRAINT=$out/oldest.txt "$venv/bin/pip" install --quiet --dry-run --no-deps \
+    "$(made "libws-*[0-9].tar.gz")"
+}
+
 wheel_again() {
   copy_tree "$out/elsewhere"
   "$venv/bin/pip" wheel --quiet --no-deps --wheel-dir "$out/wheel-again" "$out/elsewhere"
@@ -238,6 +246,7 @@ if check c-packages c_packages; then
 fi
 if check sdist sdist && check wheel wheel; then
   [ -n "$is_quick" ] || check wheel-again wheel_again
+  check oldest-setuptools oldest_setuptools
   ! check wheel-repaired repair || check wheel-works wheel_works
 fi
 check editable editable_works
