@@ -58,11 +58,10 @@ int main(int argc, char **argv) {
     ws_loop_free(loop);
     return 1;
   }
-  printf("listening on %s\n", ws_server_url(server, 0));
-  fflush(stdout);
-
   signal(SIGINT, stop);
   signal(SIGTERM, stop);
+  printf("listening on %s\n", ws_server_url(server, 0));
+  fflush(stdout);
   ws_loop_run(loop); /* Until stop(). */
 
   /* The loop runs on until the last client has gone: then nothing is left that

@@ -176,11 +176,10 @@ int main(int argc, char **argv) {
     ws_loop_free(loop);
     return 1;
   }
-  printf("listening on %s\n", ws_server_url(server, 0));
-  fflush(stdout);
-
   signal(SIGINT, stop);
   signal(SIGTERM, stop);
+  printf("listening on %s\n", ws_server_url(server, 0));
+  fflush(stdout);
   ws_loop_run(loop);
 
   /* First no more jobs come, then the last ones are done, and their reports
