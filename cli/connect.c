@@ -293,9 +293,9 @@ static int talk(session *s) {
   while (!s->is_over) {
     send_lines(s);
     if (!wait_for_either(s, loop_fd)) return fail("poll has failed");
-    heed_signals(s);
     const int err = ws_loop_dispatch(s->loop, 0);
     if (err != 0) return fail(ws_strerror(err));
+    heed_signals(s); /* One that comes later wakes the loop again. */
   }
   return s->exit_code;
 }

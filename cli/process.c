@@ -43,9 +43,9 @@ int signals_interrupts(void) {
 }
 
 bool signals_take_hangup(void) {
-  const bool has_come = hangups != 0;
-  hangups = 0;
-  return has_come;
+  if (hangups == 0) return false;
+  hangups = 0; /* One that comes before this is the same as the last. */
+  return true;
 }
 
 void raise_descriptor_limit(void) {

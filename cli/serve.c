@@ -55,6 +55,7 @@ typedef struct service {
   ws_server *server;
   ws_tls_context *tls;
   chat *chat;
+  bool is_over; /* The WebSocket of --once has gone. */
 } service;
 
 /* What is remembered of a WebSocket from its open to its close event, as its
@@ -199,7 +200,10 @@ static void on_close(ws_socket *socket, const ws_event *event) {
   if (v == NULL) return;
   if (s->chat != NULL) chat_leave(s->chat, &v->member);
   if (!s->settings->is_quiet) log_close(v->address, socket, event);
-  if (s->settings->is_once) ws_loop_stop(s->loop);
+  if (s->settings->is_once) {
+    s->is_over = true;
+    ws_loop_stop(s->loop);
+  }
   free(v);
 }
 
@@ -315,17 +319,17 @@ static void end_at_once(service *s) {
   _exit(EXIT_INTERRUPTED);
 }
 
-/* Runs until the loop is stopped by a signal or by the first WebSocket of
- * --once, and then until there is nothing left that lives in it. */
+/* Runs until a signal or the first WebSocket of --once has stopped the loop,
+ * and then until there is nothing left that lives in it. Signals that come at
+ * once stop it once. */
 static int serve(service *s) {
   bool is_closing = false;
   while (ws_loop_is_alive(s->loop)) {
     const int err = ws_loop_run(s->loop);
     if (err != 0) return fail(ws_strerror(err));
     if (signals_interrupts() > 1) end_at_once(s);
-    if (signals_take_hangup()) {
-      reload_tls(s);
-    } else if (!is_closing) {
+    if (signals_take_hangup()) reload_tls(s);
+    if (!is_closing && (s->is_over || signals_interrupts() > 0)) {
       is_closing = true;
       ws_server_close(s->server, WS_CLOSE_GOING_AWAY, NULL, 0, 0);
     }

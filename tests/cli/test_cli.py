@@ -490,6 +490,12 @@ class Serve(Case):
                 self.assertEqual(server.end()[0], INTERRUPTED)
             self.assertFalse(os.path.exists(path))
 
+    def test_signals_that_come_at_once_are_all_heard(self):
+        server = self.serve()
+        for number in signal.SIGSTOP, signal.SIGHUP, signal.SIGTERM, signal.SIGCONT:
+            server.send_signal(number)
+        self.assertEqual(server.end()[0], OK)
+
     def test_once_ends_after_one(self):
         server = self.serve("--once")
         self.assertEqual(self.talk(server.url, stdin="a\n"), "a\n")
