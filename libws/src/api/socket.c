@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Events of one socket before others get their turn. */
+/* Events of one socket before others get their turn, if any wait. */
 #define EVENTS_PER_TURN 64
 
 /* Bytes of a large message that are read in one turn. To leave it for others
@@ -260,9 +260,14 @@ void ws__socket_give(ws_socket *socket, const void *data, size_t len) {
   (void)ws_conn_keep_input(conn);
 }
 
-static bool can_receive(const ws_socket *socket) {
+static bool is_receiving(const ws_socket *socket) {
   return socket->stage == WS__STAGE_FLOWING && !socket->is_paused &&
-         !socket->is_read_done && !socket->has_kept;
+         !socket->is_read_done;
+}
+
+/* What was kept of the input comes first. */
+static bool can_receive(const ws_socket *socket) {
+  return is_receiving(socket) && !socket->has_kept;
 }
 
 /* -- Bytes out ------------------------------------------------------------- */
@@ -478,7 +483,7 @@ static unsigned interest_of(const ws_socket *socket) {
   if (socket->stage == WS__STAGE_TLS) {
     interest = socket->read_wants_write ? WS__POLLER_WRITE : WS__POLLER_READ;
   } else if (socket->stage == WS__STAGE_FLOWING) {
-    if (can_receive(socket)) {
+    if (is_receiving(socket)) {
       interest = socket->read_wants_write ? WS__POLLER_WRITE : WS__POLLER_READ;
     }
     if (socket->is_write_blocked) {
@@ -519,8 +524,8 @@ static void end_turn(ws_socket *socket) {
 
 static bool next(ws__source *source, ws_event *out_event) {
   ws_socket *socket = ws__socket_of_source(source);
-  const ws_loop *loop = ws__socket_loop(socket);
-  uint64_t before = loop->stats.bytes_received;
+  ws_loop *loop = ws__socket_loop(socket);
+  const uint64_t before = loop->stats.bytes_received;
   for (;;) {
     if (pull(socket, out_event)) return true;
     if (socket->is_ended) {
@@ -531,10 +536,15 @@ static bool next(ws__source *source, ws_event *out_event) {
       ws__sender_go_on(socket->extra->sender);
     }
     if (flush(socket)) continue;
+    if (loop->pulled == EVENTS_PER_TURN) {
+      if (!ws__loop_has_time(loop)) break;
+      loop->pulled = 0;
+      continue;
+    }
     /* A message that is read to where it belongs comes in many reads. */
     const bool may_read_on = socket->is_read_full && can_receive(socket) &&
                              loop->stats.bytes_received - before < READ_ON_MAX;
-    if (!may_read_on || loop->pulled == EVENTS_PER_TURN) break;
+    if (!may_read_on) break;
     socket->is_read_full = false;
     if (!receive(socket)) break;
   }

@@ -26,6 +26,10 @@
  * again. */
 #define STARTS_PER_TURN 1024U
 
+/* How long a source may go on while no other has anything to do, as far as that
+ * is known without looking at descriptors again. */
+#define LONG_TURN_MS 2U
+
 /* -- Making ---------------------------------------------------------------- */
 
 void ws_loop_options_init(ws_loop_options *options) {
@@ -247,6 +251,15 @@ void ws__loop_schedule(ws_loop *loop, ws__source *source) {
 
 void ws__loop_schedule_later(ws_loop *loop, ws__source *source) {
   if (source->next == NULL) push(&loop->later, source);
+}
+
+bool ws__loop_has_time(const ws_loop *loop) {
+  if (loop->scheduled.first != NULL || loop->later.first != NULL ||
+      loop->letters != NULL || ws__poller_has_next(loop->poller)) {
+    return false;
+  }
+  const uint64_t now = ws__clock_ms();
+  return now < loop->now + LONG_TURN_MS && now < first_deadline(loop);
 }
 
 void ws__loop_refresh(ws_loop *loop) {

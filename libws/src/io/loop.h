@@ -135,6 +135,10 @@ void ws__loop_schedule(ws_loop *loop, ws__source *source);
  * loop, so that others are not kept waiting. */
 void ws__loop_schedule_later(ws_loop *loop, ws__source *source);
 
+/* Whether the source whose turn it is may go on after its share of events:
+ * nobody else is known to wait, and the turn has not been long. */
+bool ws__loop_has_time(const ws_loop *loop);
+
 /* Keeps in what words a source has failed with `err`, until another source
  * fails. `detail` may be NULL. */
 void ws__loop_note_failure(ws_loop *loop, const ws__source *source, int err,

@@ -106,6 +106,10 @@ bool ws__poller_next(ws__poller *poller, ws__poller_event *out_event) {
   return false;
 }
 
+bool ws__poller_has_next(const ws__poller *poller) {
+  return poller->next < poller->count;
+}
+
 int ws__poller_set(ws__poller *poller, ws__poller_node *node,
                    unsigned interest) {
   assert(node->fd >= 0);
@@ -143,7 +147,7 @@ static int share_deadline(ws__poller *poller) {
 }
 
 int ws__poller_wait(ws__poller *poller, int timeout_ms) {
-  if (poller->next < poller->count) return 0;
+  if (ws__poller_has_next(poller)) return 0;
   poller->next = poller->count = 0;
   const int timeout = bounded_timeout(poller, timeout_ms);
   const int result = poller->ops->wait(poller, timeout);

@@ -86,6 +86,9 @@ int ws__poller_wait(ws__poller *poller, int timeout_ms);
  * none is left. */
 bool ws__poller_next(ws__poller *poller, ws__poller_event *out_event);
 
+/* Whether events of the last wait() are left; none of them may be worth it. */
+bool ws__poller_has_next(const ws__poller *poller);
+
 /* Gives the one descriptor another event loop can watch in place of all: it is
  * readable when wait() would not block. Valid as long as the poller; not to be
  * read from. From the first call on the deadline is kept inside it too. Returns
