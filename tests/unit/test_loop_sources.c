@@ -362,6 +362,63 @@ static void descriptors_come_first(void **state) {
   end_loop();
 }
 
+/* -- Going on -------------------------------------------------------------- */
+
+static bool had_time;
+
+static void ask_for_time(player *self) {
+  (void)self;
+  had_time = ws__loop_has_time(loop);
+}
+
+static void wait_and_ask_for_time(player *self) {
+  now++;
+  had_time = ws__loop_has_time(loop);
+  now++;
+  assert_false(ws__loop_has_time(loop));
+  self->act = ask_for_time;
+}
+
+/* `a` asks while `b`, `c` and `d` wait, each in a way of its own. */
+static void who_goes_on_keeps_nobody_waiting(void **state) {
+  (void)state;
+  int fds[2];
+  assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+  player a = play('a'), b = play('b'), c = play('c'), d = play('d');
+  a.source.node.fd = fds[0];
+  d.source.node.fd = fds[1];
+  a.act = ask_for_time;
+  add(&a);
+  add(&b);
+  add(&c);
+  add(&d);
+  assert_int_equal(ws__loop_watch(loop, &a.source, WS__POLLER_WRITE), 0);
+  turn();
+  assert_true(had_time);
+
+  ws__loop_schedule(loop, &b.source);
+  turn();
+  assert_false(had_time);
+  ws__loop_set_deadline(loop, &c.source, now);
+  turn();
+  assert_false(had_time);
+  assert_turns("awawbawc");
+
+  assert_int_equal(ws__loop_watch(loop, &d.source, WS__POLLER_WRITE), 0);
+  turn();
+  const bool was_first = turns[0] == 'a';
+  assert_int_equal(had_time, !was_first); /* The system orders descriptors. */
+  ws__loop_remove(loop, &d.source);
+
+  a.act = wait_and_ask_for_time;
+  turn();
+  assert_true(had_time); /* After one millisecond, but not after two. */
+  close(fds[0]);
+  close(fds[1]);
+  turns[0] = '\0';
+  end_loop();
+}
+
 /* -- Another loop that watches --------------------------------------------- */
 
 static bool is_readable(int fd) {
@@ -493,6 +550,7 @@ int main(void) {
       TEST(a_lazy_deadline_only_moves_forward),
       TEST(who_is_always_due_does_not_keep_the_loop),
       TEST(descriptors_come_first),
+      TEST(who_goes_on_keeps_nobody_waiting),
       TEST(the_descriptor_tells_of_what_is_scheduled),
       TEST(the_latest_failure_is_kept_for_its_source),
       TEST(a_stop_is_for_the_next_run),
