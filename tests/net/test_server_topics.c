@@ -1,5 +1,6 @@
 /* test_server_topics.c - one message to many: subscribing, publishing,
  * broadcasting, within one loop. Workers are in test_threads_net.c. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "raw_peer.h"
@@ -226,6 +227,168 @@ static void published_and_own_messages_mix(void **state) {
   }
 }
 
+/* -- Many at once ---------------------------------------------------------- */
+
+static void publish_number(const group *g, const char *topic, int number,
+                           const ws_socket *except) {
+  char text[16];
+  snprintf(text, sizeof(text), "%d", number);
+  publish(g, topic, text, except);
+}
+
+static void assert_number(raw *peer, int number) {
+  char text[16];
+  snprintf(text, sizeof(text), "%d", number);
+  assert_raw_text(peer, text);
+}
+
+/* Rows 176, 180, 189. What is said between two turns of the loop leaves in the
+ * order of the calls, counts at once, and is one write for each. */
+static void a_burst_is_one_write_for_each(void **state) {
+  ws_conn_options options;
+  ws_conn_options_init(&options);
+  options.ping_interval = WS_NEVER; /* It would be a write more. */
+  group g;
+  gather(&g, *state, &options, NULL);
+  net_settle(g.n);
+  ws_loop_stats before, after;
+  ws_loop_get_stats(g.n->loop, &before);
+  for (int i = 0; i < 1000; i++) {
+    publish_number(&g, NULL, 1000 + i, NULL);
+    for (int k = 0; k < MEMBERS; k++) {
+      assert_int_equal(ws_socket_buffered_amount(g.ends[k]->socket),
+                       4 * (i + 1));
+    }
+  }
+  for (int k = 0; k < MEMBERS; k++) {
+    for (int i = 0; i < 1000; i++)
+      assert_number(g.peers[k], 1000 + i);
+    assert_int_equal(ws_socket_buffered_amount(g.ends[k]->socket), 0);
+  }
+  ws_loop_get_stats(g.n->loop, &after);
+  assert_int_equal(after.writes - before.writes, MEMBERS);
+}
+
+static void a_burst_mixes_with_all_else(void **state) {
+  group g;
+  gather(&g, *state, NULL, NULL);
+  subscribe(&g, 0, "a");
+  subscribe(&g, 1, "a");
+  subscribe(&g, 1, "b");
+  for (int i = 0; i < 100; i += 10) {
+    publish_number(&g, "a", i, NULL);
+    publish_number(&g, "a", i + 1, NULL);
+    publish_number(&g, "a", i + 2, g.ends[0]->socket);
+    publish_number(&g, "a", i + 3, NULL);
+    publish_number(&g, "b", i + 4, NULL);
+    publish_number(&g, "a", i + 5, NULL);
+    assert_int_equal(ws_socket_send_text(g.ends[1]->socket, "own", 3), 0);
+    publish_number(&g, "a", i + 6, NULL);
+    publish_number(&g, NULL, i + 7, NULL);
+    assert_int_equal(ws_socket_unsubscribe(g.ends[1]->socket, "a"), 0);
+    publish_number(&g, "a", i + 8, NULL);
+    subscribe(&g, 1, "a");
+    publish_number(&g, "a", i + 9, NULL);
+  }
+  for (int i = 0; i < 100; i += 10) {
+    static const int first[] = {0, 1, 3, 5, 6, 7, 8, 9};
+    for (size_t k = 0; k < COUNT(first); k++)
+      assert_number(g.peers[0], i + first[k]);
+    for (int k = 0; k < 6; k++)
+      assert_number(g.peers[1], i + k);
+    assert_raw_text(g.peers[1], "own");
+    assert_number(g.peers[1], i + 6);
+    assert_number(g.peers[1], i + 7);
+    assert_number(g.peers[1], i + 9);
+    assert_number(g.peers[2], i + 7);
+  }
+  for (int k = 0; k < MEMBERS; k++)
+    assert_raw_silent(g.peers[k]);
+}
+
+/* How many bytes wait for a socket. */
+static uint64_t queued(const net_end *end) {
+  ws_conn_stats stats;
+  ws_socket_get_stats(end->socket, &stats);
+  return stats.bytes_queued;
+}
+
+/* A hundred numbered messages, in frames, one after the other. */
+enum {
+  BATCH = 100,
+  BODY = 1000,
+  FRAME = 4 + BODY
+};
+
+static void make_batch(uint8_t frames[BATCH * FRAME], unsigned number) {
+  for (unsigned i = 0; i < BATCH; i++, number++) {
+    uint8_t *frame = frames + i * (size_t)FRAME;
+    const uint8_t head[] = {0x82, 126, BODY >> 8, BODY & 0xFF};
+    memcpy(frame, head, sizeof(head));
+    memset(frame + 4, (int)number, BODY);
+    memcpy(frame + 4, &number, sizeof(number));
+  }
+}
+
+static void publish_batch(const group *g, const uint8_t *frames) {
+  for (size_t i = 0; i < BATCH; i++) {
+    assert_int_equal(ws_server_publish(g->n->server, NULL, WS_BINARY,
+                                       frames + i * FRAME + 4, BODY, 0, NULL),
+                     0);
+  }
+}
+
+/* Row 174. What the system does not take waits, cut anywhere. */
+static void who_reads_late_gets_all(void **state) {
+  net *n = *state;
+  static uint8_t frames[BATCH * FRAME];
+  ws_conn_options options;
+  ws_conn_options_init(&options);
+  options.max_send_queue = WS_UNLIMITED;
+  options.send_timeout = WS_NEVER; /* However late. */
+  options.ping_interval = WS_NEVER;
+  group g;
+  gather(&g, n, &options, NULL);
+  unsigned batches = 0;
+  for (; queued(g.ends[0]) < 3 * sizeof(frames); batches++) {
+    make_batch(frames, batches * BATCH);
+    publish_batch(&g, frames);
+    net_settle(n);
+  }
+  for (int k = MEMBERS - 1; k >= 0; k--) {
+    for (unsigned i = 0; i < batches; i++) {
+      make_batch(frames, i * BATCH);
+      assert_memory_equal(raw_read(g.peers[k], sizeof(frames)), frames,
+                          sizeof(frames));
+    }
+    assert_int_equal(queued(g.ends[k]), 0);
+  }
+}
+
+/* Row 175. The bound of its queue holds for small messages too. */
+static void a_burst_beyond_the_bound_fails_who_does_not_read(void **state) {
+  net *n = *state;
+  ws_conn_options options;
+  ws_conn_options_init(&options);
+  options.max_send_queue = (uint64_t)64 * 1024;
+  group g;
+  gather(&g, n, &options, NULL);
+  subscribe(&g, 0, "a");
+  char text[126] = {0};
+  while (!g.ends[0]->is_over) {
+    for (int i = 0; i < 100; i++)
+      publish_number(&g, "a", i, NULL);
+    assert_int_equal(
+        ws_server_publish(n->server, "a", WS_BINARY, text, 126, 0, NULL), 0);
+    if (!g.ends[0]->is_over) assert_true(queued(g.ends[0]) <= 64 * 1024);
+    net_settle(n);
+  }
+  assert_log(g.ends[0], "error SEND_QUEUE_FULL, close 1006 unclean");
+  publish(&g, NULL, "all", NULL);
+  assert_raw_text(g.peers[1], "all");
+  assert_raw_text(g.peers[2], "all");
+}
+
 /* One who does not read keeps nobody from reading, and is held to the bound of
  * its queue. */
 static void a_slow_subscriber_harms_itself_alone(void **state) {
@@ -264,6 +427,10 @@ int main(void) {
       CASE(clients_cannot_subscribe),
       AS_SERVER(a_message_is_deflated_for_those_who_want_it),
       AS_SERVER(published_and_own_messages_mix),
+      AS_SERVER(a_burst_is_one_write_for_each),
+      AS_SERVER(a_burst_mixes_with_all_else),
+      AS_SERVER(who_reads_late_gets_all),
+      AS_SERVER(a_burst_beyond_the_bound_fails_who_does_not_read),
       AS_SERVER(a_slow_subscriber_harms_itself_alone),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -242,6 +242,47 @@ static void every_allocation_may_fail(void **state) {
   ws_conn_config_free(config);
 }
 
+/* -- Runs ------------------------------------------------------------------ */
+
+static ws_message *text(const char *data) {
+  ws_message *message;
+  assert_int_equal(
+      ws_message_new(NULL, WS_TEXT, data, strlen(data), 0, &message), 0);
+  return message;
+}
+
+static void assert_is_text(const ws_message *message, const char *expected) {
+  ws__frame head;
+  const uint8_t *payload = read_head(message->plain, &head);
+  assert_int_equal(head.opcode, WS__OP_TEXT);
+  assert_int_equal(head.len, strlen(expected));
+  assert_memory_equal(payload, expected, head.len);
+  size_t len;
+  assert_ptr_equal(ws_message_get_data(message, &len), payload);
+  assert_int_equal(len, head.len);
+}
+
+static void parts_of_a_run_lie_side_by_side(void **state) {
+  (void)state;
+  ws_message *first = text("first"), *second = text("2nd");
+  ws_message *run = ws__run_new(16);
+  assert_non_null(run);
+  ws_message parts[3];
+  assert_true(ws__run_add(run, first, &parts[0]));
+  assert_true(ws__run_add(run, second, &parts[1]));
+  assert_false(ws__run_add(run, second, &parts[2])); /* 4 bytes are left. */
+  ws_message_free(first);
+  ws_message_free(second);
+  assert_is_text(&parts[0], "first");
+  assert_is_text(&parts[1], "2nd");
+  assert_ptr_equal(parts[0].plain.data + parts[0].plain.len,
+                   parts[1].plain.data);
+  assert_ptr_equal(parts[0].keeper, run);
+  assert_ptr_equal(parts[1].keeper, run);
+  assert_int_equal(run->plain.len, 7 + 5);
+  ws_message_free(run);
+}
+
 #define TEST(name) \
   cmocka_unit_test_setup_teardown(name, set_up, nothing_is_held)
 
@@ -255,6 +296,7 @@ int main(void) {
       TEST(a_message_needs_no_configuration),
       TEST(it_goes_with_its_last_reference),
       TEST(every_allocation_may_fail),
+      TEST(parts_of_a_run_lie_side_by_side),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -250,6 +250,64 @@ static void a_shared_frame_outlives_its_maker(void **state) {
   assert_int_equal(output.payload, sizeof(material));
 }
 
+/* Shares bytes of `material` that have been added to a run. */
+static int share_of_run(ws_message *run, size_t len) {
+  const ws_message whole = {.plain = {material, len}, .len = len};
+  ws_message part;
+  assert_true(ws__run_add(run, &whole, &part));
+  return ws__output_share(&output, &alloc.allocator, &part, part.plain);
+}
+
+static void frames_of_a_run_are_one_piece(void **state) {
+  (void)state;
+  ws_message *run = ws__run_new(1000);
+  assert_int_equal(share_of_run(run, 10), 0);
+  const size_t calls = alloc.calls;
+  assert_int_equal(share_of_run(run, 20), 0);
+  assert_int_equal(share_of_run(run, 30), 0);
+  assert_int_equal(alloc.calls, calls);
+  assert_int_equal(atomic_load(&run->references), 2);
+  ws_slice slices[2];
+  assert_int_equal(ws__output_slices(&output, slices, 2), 1);
+  assert_ptr_equal(slices[0].data, run->bytes);
+  assert_int_equal(slices[0].len, 60);
+  assert_int_equal(output.len, 60);
+  assert_int_equal(output.payload, 60);
+
+  consume_early(60); /* The chunk stays for its count, and goes on. */
+  assert_int_equal(share_of_run(run, 5), 0);
+  assert_int_equal(alloc.calls, calls);
+  assert_int_equal(output.payload, 65);
+  settle();
+  assert_int_equal(output.payload, 5);
+  consume(5);
+  assert_int_equal(alloc.held, 0);
+  assert_int_equal(atomic_load(&run->references), 1);
+  ws_message_free(run);
+}
+
+static void frames_of_a_run_that_are_apart_are_not(void **state) {
+  (void)state;
+  ws_message *run = ws__run_new(1000);
+  assert_int_equal(share_of_run(run, 10), 0);
+  const ws_message other = {.plain = {material, 20}, .len = 20};
+  ws_message missed;
+  assert_true(ws__run_add(run, &other, &missed)); /* Not sent here. */
+  assert_int_equal(share_of_run(run, 30), 0);
+  add("own", 3, 3);
+  assert_int_equal(share_of_run(run, 40), 0);
+  ws_message_free(run);
+  ws_slice slices[5];
+  assert_int_equal(ws__output_slices(&output, slices, 5), 4);
+  assert_int_equal(slices[0].len, 10);
+  assert_int_equal(slices[1].len, 30);
+  assert_memory_equal(slices[1].data, material, 30);
+  assert_memory_equal(slices[2].data, "own", 3);
+  assert_int_equal(slices[3].len, 40);
+  consume(10 + 30 + 3 + 39);
+  assert_int_equal(output.payload, 1);
+}
+
 static void borrowed_payload_that_leaves_is_never_copied(void **state) {
   (void)state;
   assert_int_equal(borrow(sizeof(material)), 0);
@@ -409,6 +467,7 @@ typedef struct model {
   size_t start;
   size_t end;
   size_t early; /* Has left, is still counted. */
+  ws_message *run;
   uint32_t seed;
 } model;
 
@@ -422,6 +481,18 @@ static void model_add(model *m, const uint8_t *data, size_t len) {
   m->end += len;
 }
 
+static void add_to_run(model *m, const uint8_t *data, size_t len) {
+  const ws_message whole = {.plain = {data, len}, .len = len};
+  ws_message part;
+  while (m->run == NULL || !ws__run_add(m->run, &whole, &part)) {
+    ws_message_free(m->run);
+    m->run = ws__run_new(sizeof(material));
+  }
+  assert_int_equal(
+      ws__output_share(&output, &alloc.allocator, &part, part.plain), 0);
+  model_add(m, data, len);
+}
+
 /* All bytes count as payload, so that the count is exact at every byte. */
 static void add_some(model *m) {
   const size_t kind = draw(m, 12);
@@ -432,6 +503,8 @@ static void add_some(model *m) {
     assert_int_equal(
         ws__output_share(&output, &alloc.allocator, message, frame), 0);
     model_add(m, material, sizeof(material));
+  } else if (kind < 6) {
+    add_to_run(m, data, len);
   } else {
     assert_int_equal(add(data, len, len), 0);
     model_add(m, data, len);
@@ -478,6 +551,7 @@ static void bytes_leave_in_the_order_they_came(void **state) {
     m.early = 0;
     assert_is_model(&m);
   }
+  ws_message_free(m.run);
 }
 
 #define TEST(name) \
@@ -497,6 +571,8 @@ int main(void) {
       TEST(reclaiming_without_memory_clears_the_queue),
       TEST(a_shared_frame_is_not_copied),
       TEST(a_shared_frame_outlives_its_maker),
+      TEST(frames_of_a_run_are_one_piece),
+      TEST(frames_of_a_run_that_are_apart_are_not),
       TEST(borrowed_payload_that_leaves_is_never_copied),
       TEST(borrowed_payload_that_stays_is_copied),
       TEST(all_borrowed_payload_that_stays_is_copied),

@@ -35,6 +35,10 @@ typedef struct ws__worker {
   ws__list listeners;
   ws__topics topics;
 
+  /* What was published last: to whom, only to be compared, and its run. */
+  const ws__list *audience;
+  ws_message *run; /* NULL if there is none yet. */
+
   /* Of one with a thread. Its end needs no memory: both letters are here. */
   pthread_t thread;
   ws__inbox *owner;      /* Of the server's loop. */

@@ -9,7 +9,6 @@ struct ws__topic {
   ws__topic *next; /* In its bucket. */
   ws__list subscriptions;
   uint64_t hash;
-  size_t size; /* Of this block. */
   char name[];
 };
 
@@ -79,15 +78,17 @@ static int grow(ws__topics *topics) {
   return 0;
 }
 
+static size_t size_of(const char *name) {
+  return sizeof(ws__topic) + strlen(name) + 1;
+}
+
 static ws__topic *add_topic(ws__topics *topics, const char *name,
                             uint64_t hash) {
-  const size_t len = strlen(name);
-  const size_t size = sizeof(ws__topic) + len + 1;
-  ws__topic *topic = ws__alloc(topics->allocator, size);
+  ws__topic *topic = ws__alloc(topics->allocator, size_of(name));
   if (topic == NULL) return NULL;
   ws__topic **bucket = bucket_of(topics, hash);
-  *topic = (ws__topic){.next = *bucket, .hash = hash, .size = size};
-  memcpy(topic->name, name, len + 1);
+  *topic = (ws__topic){.next = *bucket, .hash = hash};
+  memcpy(topic->name, name, strlen(name) + 1);
   ws__list_init(&topic->subscriptions);
   *bucket = topic;
   topics->count++;
@@ -101,7 +102,7 @@ static void remove_if_empty(ws__topics *topics, ws__topic *topic) {
     at = &(*at)->next;
   *at = topic->next;
   topics->count--;
-  ws__free(topics->allocator, topic, topic->size);
+  ws__free(topics->allocator, topic, size_of(topic->name));
 }
 
 /* Where a subscription hangs in its owner's list, or its end. */

@@ -4,6 +4,12 @@
 
 #include <string.h>
 
+/* A run has room for so many times what was published to the same sockets right
+ * before it, up to a limit: who reads slowly keeps all of it, though only a
+ * part of it may wait. */
+#define RUN_GROWTH 4
+#define RUN_MAX    ((size_t)16 * 1024)
+
 /* -- Requests -------------------------------------------------------------- */
 
 /* Whether the target of a request is the path that handshakes are for; a query
@@ -149,6 +155,7 @@ int ws__worker_new(ws_server *server, ws_loop *loop, ws__worker **out_worker) {
 void ws__worker_release(ws__worker *worker) {
   if (atomic_fetch_sub(&worker->references, 1) != 1) return;
   ws__topics_free(&worker->topics);
+  ws_message_free(worker->run);
   ws__inbox_release(worker->inbox);
   ws__inbox_release(worker->owner);
   const ws_allocator allocator = worker->allocator;
@@ -298,20 +305,72 @@ static void send_to(ws_socket *socket, ws_message *message,
   }
 }
 
-void ws__worker_publish(ws__worker *worker, const char *topic,
-                        ws_message *message, const ws_socket *except) {
-  if (topic == NULL) {
-    size_t at = SIZE_MAX;
-    ws_socket *socket;
-    while ((socket = ws__socket_iterate(&worker->endpoint, &at)) != NULL)
-      send_to(socket, message, except);
-    return;
-  }
-  ws__list *list = ws__topics_find(&worker->topics, topic);
-  if (list == NULL) return;
+static void send_to_all(const ws__worker *worker, ws_message *message,
+                        const ws_socket *except) {
+  size_t at = SIZE_MAX;
+  ws_socket *socket;
+  while ((socket = ws__socket_iterate(&worker->endpoint, &at)) != NULL)
+    send_to(socket, message, except);
+}
+
+static void send_to_subscribers(const ws__list *list, ws_message *message,
+                                const ws_socket *except) {
   for (ws__list *l = list->next; l != list; l = l->next) {
     const ws__subscription *s = WS__CONTAINER_OF(l, ws__subscription, link);
     send_to(s->owner, message, except);
+  }
+}
+
+static void drop_run(ws__worker *worker) {
+  ws_message_free(worker->run);
+  worker->run = NULL;
+}
+
+/* Begins a run that has room for a frame of `len` bytes and more. */
+static bool begin_run(ws__worker *worker, size_t len) {
+  const size_t before = worker->run != NULL ? worker->run->plain.len : 0;
+  const size_t room = (before > len ? before : len) * RUN_GROWTH;
+  drop_run(worker);
+  worker->run = ws__run_new(room < RUN_MAX ? room : RUN_MAX);
+  return worker->run != NULL;
+}
+
+/* Whether a message is sent from where it lies. */
+static bool is_for_itself(const ws_message *message) {
+  return message->deflated.len > 0 || message->plain.len > RUN_MAX / RUN_GROWTH;
+}
+
+/* Puts a message into a run if the one before it went to the same sockets: then
+ * it costs little to queue, and what is queued is one piece of a write. Returns
+ * what is to be sent, `part` or the message itself. */
+static ws_message *gather(ws__worker *worker, const ws__list *audience,
+                          ws_message *message, ws_message *part) {
+  const bool is_next = worker->audience == audience;
+  worker->audience = audience;
+  if (!is_next || is_for_itself(message)) {
+    drop_run(worker);
+    return message;
+  }
+  const bool is_added =
+      (worker->run != NULL && ws__run_add(worker->run, message, part)) ||
+      (begin_run(worker, message->plain.len) &&
+       ws__run_add(worker->run, message, part));
+  return is_added ? part : message;
+}
+
+void ws__worker_publish(ws__worker *worker, const char *topic,
+                        ws_message *message, const ws_socket *except) {
+  const ws__list *list = NULL; /* All sockets. */
+  if (topic != NULL) {
+    list = ws__topics_find(&worker->topics, topic);
+    if (list == NULL) return;
+  }
+  ws_message part;
+  message = gather(worker, list, message, &part);
+  if (list != NULL) {
+    send_to_subscribers(list, message, except);
+  } else {
+    send_to_all(worker, message, except);
   }
 }
 

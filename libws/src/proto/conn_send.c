@@ -300,7 +300,7 @@ static const ws_slice *choose_frame(const ws_conn *conn,
   return &message->deflated;
 }
 
-static int share_frame(ws_conn *conn, ws_message *message,
+static int share_frame(ws_conn *conn, const ws_message *message,
                        const ws_slice *frame) {
   if (!has_room(conn, frame->len)) return WS_ERR_SEND_QUEUE_FULL;
   if (frame->len < POINT_MIN && ws__output_fits(&conn->output, frame->len)) {

@@ -82,6 +82,7 @@ static ws_message *make_plain(ws_conn_config *config, ws_message_type type,
       .len = len,
       .plain = {message->bytes, head_len + len},
   };
+  message->keeper = message;
   atomic_init(&message->references, 1);
   ws__frame_write(message->bytes, (ws__opcode)type, true, false, len, NULL);
   if (len > 0) memcpy(message->bytes + head_len, data, len);
@@ -123,7 +124,8 @@ void ws_message_free(ws_message *message) {
   ws_conn_config *config = message->config;
   const ws_allocator *allocator = allocator_of(config);
   ws__buf_free(&message->packed, allocator);
-  ws__free(allocator, message, sizeof(*message) + message->plain.len);
+  ws__free(allocator, message,
+           sizeof(*message) + message->plain.len + message->room);
   ws_conn_config_free(config);
 }
 
@@ -136,4 +138,30 @@ ws_message_type ws_message_get_type(const ws_message *message) {
 const uint8_t *ws_message_get_data(const ws_message *message, size_t *out_len) {
   *out_len = message->len;
   return message->plain.data + message->plain.len - message->len;
+}
+
+/* -- Runs ------------------------------------------------------------------ */
+
+ws_message *ws__run_new(size_t room) {
+  ws_message *run = ws__alloc(&ws__malloc, sizeof(*run) + room);
+  if (run == NULL) return NULL;
+  *run = (ws_message){.plain = {run->bytes, 0}, .keeper = run, .room = room};
+  atomic_init(&run->references, 1);
+  return run;
+}
+
+bool ws__run_add(ws_message *run, const ws_message *message,
+                 ws_message *out_part) {
+  const ws_slice frame = message->plain;
+  if (frame.len > run->room) return false;
+  uint8_t *place = run->bytes + run->plain.len;
+  memcpy(place, frame.data, frame.len);
+  run->plain.len += frame.len;
+  run->room -= frame.len;
+  *out_part = (ws_message){.type = message->type,
+                           .flags = message->flags,
+                           .len = message->len,
+                           .plain = {place, frame.len},
+                           .keeper = run};
+  return true;
 }

@@ -143,13 +143,17 @@ uint8_t *ws__output_reserve(ws__output *output, const ws_allocator *allocator,
                  output->len == 0 ? FIRST_SIZE : NEXT_SIZE);
 }
 
-void ws__output_commit(ws__output *output, size_t len, uint64_t payload) {
-  ws__chunk *chunk = output->last;
-  assert(len <= room_in(chunk));
-  chunk->end += len;
-  chunk->payload += payload;
+/* Counts what the last chunk holds more than before. */
+static void extend_last(ws__output *output, size_t len, uint64_t payload) {
+  output->last->end += len;
+  output->last->payload += payload;
   output->len += len;
   output->payload += payload;
+}
+
+void ws__output_commit(ws__output *output, size_t len, uint64_t payload) {
+  assert(len <= room_in(output->last));
+  extend_last(output, len, payload);
 }
 
 static void append_pointer(ws__output *output, const ws_allocator *allocator,
@@ -159,12 +163,26 @@ static void append_pointer(ws__output *output, const ws_allocator *allocator,
   output->payload += chunk->payload;
 }
 
+/* Whether a frame of `message` lies right behind what the last chunk holds. */
+static bool continues(const ws__output *output, const ws_message *message,
+                      ws_slice frame) {
+  const ws__chunk *last = output->last;
+  return last != NULL && last->kind == WS__CHUNK_SHARED &&
+         last->owner.message == message->keeper &&
+         last->data + last->end == frame.data;
+}
+
 int ws__output_share(ws__output *output, const ws_allocator *allocator,
-                     ws_message *message, ws_slice frame) {
+                     const ws_message *message, ws_slice frame) {
+  if (continues(output, message, frame)) {
+    output->last->cap += frame.len;
+    extend_last(output, frame.len, message->len);
+    return 0;
+  }
   ws__chunk *chunk =
       pointer_new(allocator, WS__CHUNK_SHARED, frame, message->len);
   if (chunk == NULL) return WS_ERR_NO_MEMORY;
-  chunk->owner.message = ws_message_retain(message);
+  chunk->owner.message = ws_message_retain(message->keeper);
   append_pointer(output, allocator, chunk);
   return 0;
 }

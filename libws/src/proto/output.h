@@ -63,10 +63,11 @@ uint8_t *ws__output_reserve(ws__output *output, const ws_allocator *allocator,
  */
 void ws__output_commit(ws__output *output, size_t len, uint64_t payload);
 
-/* Adds a frame of `message`, which it keeps a reference to. Returns 0 or
- * WS_ERR_NO_MEMORY. */
+/* Adds a frame of `message`, whose keeper it refers to. One that follows the
+ * frame before it in a run makes one piece with it and needs no memory. Returns
+ * 0 or WS_ERR_NO_MEMORY. */
 int ws__output_share(ws__output *output, const ws_allocator *allocator,
-                     ws_message *message, ws_slice frame);
+                     const ws_message *message, ws_slice frame);
 
 /* Adds a frame: a copy of its head, and its payload where it lies. That must
  * stay there until ws__output_own() has been called. Returns 0 or
