@@ -23,6 +23,7 @@ OUT = ROOT / "build/site"
 SOURCE = OUT / "source"
 VENV = OUT / "venv"
 REQUIREMENTS = ROOT / "tools/site-requirements.txt"
+ASSETS = ROOT / "tools/site"
 
 PAGES = ("*.md", "docs/**/*.md", "examples/**/*.md", "bench/**/README.md", "tests/**/README.md")
 LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)\s]*)?\)|(?:src|href)=\"([^\"#]+)")
@@ -44,6 +45,9 @@ CONFIG = {
         ],
     },
     "plugins": ["search", "offline"],
+    "extra_css": ["assets/site.css"],
+    # In place of that of "offline", which would come from a host of others.
+    "extra": {"polyfills": ["assets/iframe-worker.js"], "generator": False},
     "markdown_extensions": [
         "tables",
         {"toc": {"permalink": True}},
@@ -110,6 +114,7 @@ def with_tabs(text):
 def stage():
     """Copies the pages, in their places, and what they link to."""
     shutil.rmtree(SOURCE, ignore_errors=True)
+    shutil.copytree(ASSETS, SOURCE / "assets")
     for page in pages():
         copy = SOURCE / page.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -131,7 +136,7 @@ def without_folders(page, text):
 def navigation():
     """The sections of docs/README.md and the pages that they link to."""
     index = ROOT / "docs/README.md"
-    sections, seen = [{"libws": "README.md"}, {"Documentation": "docs/README.md"}], set()
+    sections, seen = [{"Overview": "README.md"}, {"Documentation": "docs/README.md"}], set()
     for line in index.read_text(encoding="utf-8").splitlines():
         if line.startswith("## "):
             sections.append({line[3:]: []})

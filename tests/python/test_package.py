@@ -70,7 +70,7 @@ def test_types_go_with_the_package():
 
 def test_the_licence_goes_with_the_package():
     metadata = importlib.metadata.metadata("libws")
-    assert metadata["License-Expression"] == "MIT"
+    assert (metadata["License-Expression"] or metadata["License"]) == "MIT"
     assert metadata.get_all("License-File") == ["LICENSE"]
 
 

@@ -102,6 +102,7 @@ typedef struct ws_handlers {
    * NULL `root` or 426 is the answer. */
   ws_socket_fn on_upgrade;
   ws_socket_fn on_request;
+  /* Every socket: one for each type of event; see ws_event_type. */
   ws_socket_fn on_open;
   ws_socket_fn on_message;
   ws_socket_fn on_ping;
