@@ -1,38 +1,21 @@
 /* test_linger.c - last words: they arrive although the peer goes on sending,
  * and who hears them does not stay for ever. Time is what the test says. */
-#include "test.h"
+#include "timed_loop.h"
 
 #include "io/linger.h"
 #include "io/net.h"
-#include "test_alloc.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* -- Time ------------------------------------------------------------------ */
+/* -- A peer ---------------------------------------------------------------- */
 
-static uint64_t now;
-
-uint64_t __wrap_ws__clock_ms(void);
-uint64_t __wrap_ws__clock_ms(void) {
-  return now;
-}
-
-/* -- A loop and a peer ----------------------------------------------------- */
-
-static test_alloc alloc;
-static ws_loop *loop;
 static int ours, peer;
 
 static int set_up(void **state) {
   (void)state;
-  now = 1000000;
-  test_alloc_init(&alloc);
-  ws_loop_options options;
-  ws_loop_options_init(&options);
-  options.allocator = alloc.allocator;
-  assert_int_equal(ws_loop_new(&options, &loop, NULL), 0);
+  timed_loop_set_up(1000000);
   int fds[2];
   assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
   for (int i = 0; i < 2; i++)
@@ -44,10 +27,9 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
   (void)state;
-  ws_loop_free(loop);
+  timed_loop_tear_down();
   assert_int_equal(fcntl(ours, F_GETFD), -1);
   ws__net_close(peer);
-  assert_int_equal(alloc.held, 0);
   return 0;
 }
 

@@ -1,29 +1,15 @@
 /* test_loop_sources.c - whose turn it is in a loop: sources that the test
  * plays, which tell of their turns, in a time that it makes up. Real sockets
  * are in net/test_loop.c. */
-#include "test.h"
-
-#include "io/loop.h"
-#include "test_alloc.h"
+#include "timed_loop.h"
 
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* -- Time ------------------------------------------------------------------ */
-
-static uint64_t now;
-
-uint64_t __wrap_ws__clock_ms(void);
-uint64_t __wrap_ws__clock_ms(void) {
-  return now;
-}
-
 /* -- Sources --------------------------------------------------------------- */
 
-static test_alloc alloc;
-static ws_loop *loop;
 static char turns[256];
 
 static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -101,20 +87,14 @@ static unsigned turn(void) {
 
 static int set_up(void **state) {
   (void)state;
-  now = 7000;
   turns[0] = '\0';
-  test_alloc_init(&alloc);
-  ws_loop_options options;
-  ws_loop_options_init(&options);
-  options.allocator = alloc.allocator;
-  assert_int_equal(ws_loop_new(&options, &loop, NULL), 0);
+  timed_loop_set_up(7000);
   return 0;
 }
 
 static int tear_down(void **state) {
   (void)state;
-  if (loop != NULL) ws_loop_free(loop);
-  assert_int_equal(alloc.held, 0);
+  timed_loop_tear_down();
   return 0;
 }
 

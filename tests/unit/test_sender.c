@@ -26,10 +26,26 @@ void *__wrap_calloc(size_t count, size_t size) {
 
 /* -- Help ------------------------------------------------------------------ */
 
+/* An open connection, with a way to this end of it. */
+typedef struct way {
+  net *n;
+  net_end *end;
+  raw *peer;
+  ws_sender *sender;
+} way;
+
 static ws_sender *new_sender(const net_end *end) {
   ws_sender *sender;
   assert_int_equal(ws_sender_new(end->socket, &sender), 0);
   return sender;
+}
+
+static way open_way(void **state, const ws_conn_options *options,
+                    const char *extensions) {
+  way w = {.n = *state};
+  raw_open(w.n, options, extensions, &w.end, &w.peer);
+  w.sender = new_sender(w.end);
+  return w;
 }
 
 static int send_text(ws_sender *sender, const char *text) {
@@ -44,41 +60,33 @@ static void take_letters(net *n) {
 /* -- States ---------------------------------------------------------------- */
 
 static void an_open_socket_sends_what_it_is_given(void **state) {
-  net *n = *state;
-  net_end *end;
-  raw *peer;
-  raw_open(n, NULL, NULL, &end, &peer);
-  ws_sender *sender = new_sender(end);
-  assert_int_equal(send_text(sender, "text"), 0);
-  assert_int_equal(ws_sender_send(sender, WS_BINARY, "\xFF\0", 2, 0), 0);
-  assert_int_equal(ws_sender_send(sender, WS_BINARY, NULL, 0, 0), 0);
-  assert_raw_text(peer, "text");
-  assert_raw_frame(peer, 0x82, "\xFF\0", 2);
-  assert_raw_frame(peer, 0x82, "", 0);
-  assert_int_equal(ws_sender_close(sender, 4000, "done", 4), 0);
-  assert_raw_close(peer, 4000, "done");
-  ws_sender_free(sender);
+  const way w = open_way(state, NULL, NULL);
+  assert_int_equal(send_text(w.sender, "text"), 0);
+  assert_int_equal(ws_sender_send(w.sender, WS_BINARY, "\xFF\0", 2, 0), 0);
+  assert_int_equal(ws_sender_send(w.sender, WS_BINARY, NULL, 0, 0), 0);
+  assert_raw_text(w.peer, "text");
+  assert_raw_frame(w.peer, 0x82, "\xFF\0", 2);
+  assert_raw_frame(w.peer, 0x82, "", 0);
+  assert_int_equal(ws_sender_close(w.sender, 4000, "done", 4), 0);
+  assert_raw_close(w.peer, 4000, "done");
+  ws_sender_free(w.sender);
 }
 
 static void flags_hold_as_for_the_socket(void **state) {
-  net *n = *state;
   ws_conn_options options;
   ws_conn_options_init(&options);
   options.compression_threshold = 1;
-  net_end *end;
-  raw *peer;
-  raw_open(n, &options, "permessage-deflate", &end, &peer);
-  ws_sender *sender = new_sender(end);
+  const way w = open_way(state, &options, "permessage-deflate");
   assert_int_equal(
-      ws_sender_send(sender, WS_TEXT, "plain", 5, WS_SEND_UNCOMPRESSED), 0);
-  assert_raw_frame(peer, 0x81, "plain", 5);
-  assert_int_equal(send_text(sender, "deflated"), 0);
-  assert_int_equal(raw_read_frame(peer).first_byte, 0xC1);
-  assert_int_equal(ws_sender_send(sender, WS_TEXT, "x", 1, WS_SEND_FRAGMENT),
+      ws_sender_send(w.sender, WS_TEXT, "plain", 5, WS_SEND_UNCOMPRESSED), 0);
+  assert_raw_frame(w.peer, 0x81, "plain", 5);
+  assert_int_equal(send_text(w.sender, "deflated"), 0);
+  assert_int_equal(raw_read_frame(w.peer).first_byte, 0xC1);
+  assert_int_equal(ws_sender_send(w.sender, WS_TEXT, "x", 1, WS_SEND_FRAGMENT),
                    WS_ERR_INVALID_ARGUMENT);
-  assert_int_equal(ws_sender_send(sender, (ws_message_type)3, "x", 1, 0),
+  assert_int_equal(ws_sender_send(w.sender, (ws_message_type)3, "x", 1, 0),
                    WS_ERR_INVALID_ARGUMENT);
-  ws_sender_free(sender);
+  ws_sender_free(w.sender);
 }
 
 /* Nothing is lost that could not be sent when the loop got to it. */
@@ -99,23 +107,19 @@ static void what_comes_while_connecting_waits(void **state) {
 
 /* RFC 6455 5.4: fragments of messages must not be interleaved. */
 static void what_comes_inside_a_message_waits_for_its_end(void **state) {
-  net *n = *state;
-  net_end *end;
-  raw *peer;
-  raw_open(n, NULL, NULL, &end, &peer);
-  ws_sender *sender = new_sender(end);
+  const way w = open_way(state, NULL, NULL);
   assert_int_equal(
-      ws_socket_send(end->socket, WS_TEXT, "be", 2, WS_SEND_FRAGMENT), 0);
-  assert_int_equal(send_text(sender, "other"), 0);
-  assert_int_equal(ws_sender_close(sender, 4000, "", 0), 0);
-  assert_raw_frame(peer, 0x01, "be", 2);
-  net_settle(n);
-  assert_raw_silent(peer);
-  assert_int_equal(ws_socket_send(end->socket, WS_TEXT, "gin", 3, 0), 0);
-  assert_raw_frame(peer, 0x80, "gin", 3);
-  assert_raw_text(peer, "other");
-  assert_raw_close(peer, 4000, "");
-  ws_sender_free(sender);
+      ws_socket_send(w.end->socket, WS_TEXT, "be", 2, WS_SEND_FRAGMENT), 0);
+  assert_int_equal(send_text(w.sender, "other"), 0);
+  assert_int_equal(ws_sender_close(w.sender, 4000, "", 0), 0);
+  assert_raw_frame(w.peer, 0x01, "be", 2);
+  net_settle(w.n);
+  assert_raw_silent(w.peer);
+  assert_int_equal(ws_socket_send(w.end->socket, WS_TEXT, "gin", 3, 0), 0);
+  assert_raw_frame(w.peer, 0x80, "gin", 3);
+  assert_raw_text(w.peer, "other");
+  assert_raw_close(w.peer, 4000, "");
+  ws_sender_free(w.sender);
 }
 
 /* What waits counts, and ends with the socket. */
@@ -158,109 +162,86 @@ static void a_close_while_connecting_ends_the_attempt(void **state) {
 
 /* Row 187: it counts, as in a browser. */
 static void what_comes_while_closing_only_counts(void **state) {
-  net *n = *state;
-  net_end *end;
-  raw *peer;
-  raw_open(n, NULL, NULL, &end, &peer);
-  ws_sender *sender = new_sender(end);
-  assert_int_equal(ws_sender_close(sender, 1000, NULL, 0), 0);
-  assert_int_equal(ws_sender_close(sender, 1001, NULL, 0), 0);
-  assert_int_equal(send_text(sender, "too late"), 0);
-  take_letters(n);
-  assert_raw_close(peer, 1000, "");
-  assert_raw_silent(peer);
-  assert_int_equal(ws_socket_buffered_amount(end->socket), 8);
-  raw_send_close(peer, 1000, "");
-  raw_finish(peer);
-  net_finish(n, end);
-  ws_sender_free(sender);
+  const way w = open_way(state, NULL, NULL);
+  assert_int_equal(ws_sender_close(w.sender, 1000, NULL, 0), 0);
+  assert_int_equal(ws_sender_close(w.sender, 1001, NULL, 0), 0);
+  assert_int_equal(send_text(w.sender, "too late"), 0);
+  take_letters(w.n);
+  assert_raw_close(w.peer, 1000, "");
+  assert_raw_silent(w.peer);
+  assert_int_equal(ws_socket_buffered_amount(w.end->socket), 8);
+  raw_send_close(w.peer, 1000, "");
+  raw_finish(w.peer);
+  net_finish(w.n, w.end);
+  ws_sender_free(w.sender);
 }
 
 static void a_socket_that_has_ended_takes_nothing(void **state) {
-  net *n = *state;
-  net_end *end;
-  raw *peer;
-  raw_open(n, NULL, NULL, &end, &peer);
-  net_retain(end);
-  ws_sender *sender = new_sender(end);
-  ws_sender *other = new_sender(end);
-  raw_close(peer);
-  net_finish(n, end);
-  net_settle(n);
-  assert_int_equal(send_text(sender, "x"), WS_ERR_INVALID_STATE);
+  const way w = open_way(state, NULL, NULL);
+  net_retain(w.end);
+  ws_sender *other = new_sender(w.end);
+  raw_close(w.peer);
+  net_finish(w.n, w.end);
+  net_settle(w.n);
+  assert_int_equal(send_text(w.sender, "x"), WS_ERR_INVALID_STATE);
   assert_int_equal(ws_sender_close(other, 1000, NULL, 0), WS_ERR_INVALID_STATE);
   ws_sender *late;
-  assert_int_equal(ws_sender_new(end->socket, &late), WS_ERR_INVALID_STATE);
-  ws_sender_free(sender);
+  assert_int_equal(ws_sender_new(w.end->socket, &late), WS_ERR_INVALID_STATE);
+  ws_sender_free(w.sender);
   ws_sender_free(other);
 }
 
 /* -- On the way ------------------------------------------------------------ */
 
 static void a_letter_may_find_its_socket_gone(void **state) {
-  net *n = *state;
-  net_end *end;
-  raw *peer;
-  raw_open(n, NULL, NULL, &end, &peer);
-  ws_sender *sender = new_sender(end);
-  ws_socket_terminate(end->socket);
-  assert_int_equal(send_text(sender, "to nobody"), 0);
-  ws_sender_free(sender); /* The letter holds on to what it needs. */
-  net_finish(n, end);
-  net_settle(n);
-  assert_raw_ended(peer);
+  const way w = open_way(state, NULL, NULL);
+  ws_socket_terminate(w.end->socket);
+  assert_int_equal(send_text(w.sender, "to nobody"), 0);
+  ws_sender_free(w.sender); /* The letter holds on to what it needs. */
+  net_finish(w.n, w.end);
+  net_settle(w.n);
+  assert_raw_ended(w.peer);
 }
 
 static void a_letter_may_find_its_loop_gone(void **state) {
-  net *n = *state;
-  net_end *end;
-  raw *peer;
-  raw_open(n, NULL, NULL, &end, &peer);
-  ws_sender *sender = new_sender(end);
-  assert_int_equal(send_text(sender, "to nobody"), 0);
-  ws_loop_free(n->loop);
-  n->loop = NULL;
-  assert_int_equal(send_text(sender, "x"), WS_ERR_INVALID_STATE);
-  ws_sender_free(sender);
+  const way w = open_way(state, NULL, NULL);
+  assert_int_equal(send_text(w.sender, "to nobody"), 0);
+  ws_loop_free(w.n->loop);
+  w.n->loop = NULL;
+  assert_int_equal(send_text(w.sender, "x"), WS_ERR_INVALID_STATE);
+  ws_sender_free(w.sender);
 }
 
 /* It is in the hands of the loop, which has not got to it. */
 static void a_loop_may_end_within_a_turn(void **state) {
-  net *n = *state;
-  net_end *end;
-  raw *peer;
-  raw_open(n, NULL, NULL, &end, &peer);
-  ws_sender *sender = new_sender(end);
-  assert_int_equal(send_text(sender, "to nobody"), 0);
-  assert_int_equal(ws_loop_wait(n->loop, 0), 0);
-  ws_loop_free(n->loop);
-  n->loop = NULL;
-  ws_sender_free(sender);
+  const way w = open_way(state, NULL, NULL);
+  assert_int_equal(send_text(w.sender, "to nobody"), 0);
+  assert_int_equal(ws_loop_wait(w.n->loop, 0), 0);
+  ws_loop_free(w.n->loop);
+  w.n->loop = NULL;
+  ws_sender_free(w.sender);
 }
 
 /* -- Bounds and memory ----------------------------------------------------- */
 
 /* The bound is for all senders of a socket, as it is the socket's. */
 static void no_more_waits_than_may_in_the_queue(void **state) {
-  net *n = *state;
   static const char data[2000];
   ws_conn_options options;
   ws_conn_options_init(&options);
   options.max_send_queue = sizeof(data);
-  net_end *end;
-  raw *peer;
-  raw_open(n, &options, NULL, &end, &peer);
-  ws_sender *one = new_sender(end), *other = new_sender(end);
+  const way w = open_way(state, &options, NULL);
+  ws_sender *other = new_sender(w.end);
   /* With what it costs to have it wait it is too much by itself. */
-  assert_int_equal(ws_sender_send(one, WS_BINARY, data, sizeof(data), 0),
+  assert_int_equal(ws_sender_send(w.sender, WS_BINARY, data, sizeof(data), 0),
                    WS_ERR_SEND_QUEUE_FULL);
-  assert_int_equal(ws_sender_send(one, WS_BINARY, data, 1500, 0), 0);
+  assert_int_equal(ws_sender_send(w.sender, WS_BINARY, data, 1500, 0), 0);
   assert_int_equal(ws_sender_send(other, WS_BINARY, data, 500, 0),
                    WS_ERR_SEND_QUEUE_FULL);
-  assert_raw_frame(peer, 0x82, data, 1500);
+  assert_raw_frame(w.peer, 0x82, data, 1500);
   assert_int_equal(ws_sender_send(other, WS_BINARY, data, 500, 0), 0);
-  assert_raw_frame(peer, 0x82, data, 500);
-  ws_sender_free(one);
+  assert_raw_frame(w.peer, 0x82, data, 500);
+  ws_sender_free(w.sender);
   ws_sender_free(other);
 }
 

@@ -1,42 +1,22 @@
 /* test_timer.c - timers in a time that the test makes up. */
-#include "test.h"
-
-#include "test_alloc.h"
-#include "ws/ws.h"
+#include "timed_loop.h"
 
 #include <stdio.h>
 
-/* -- Time ------------------------------------------------------------------ */
+/* -- What rang ------------------------------------------------------------- */
 
-static uint64_t now;
-
-uint64_t __wrap_ws__clock_ms(void);
-uint64_t __wrap_ws__clock_ms(void) {
-  return now;
-}
-
-/* -- A loop, and what rang in it ------------------------------------------- */
-
-static test_alloc alloc;
-static ws_loop *loop;
 static char rung[64];
 
 static int set_up(void **state) {
   (void)state;
-  now = 5000;
   rung[0] = '\0';
-  test_alloc_init(&alloc);
-  ws_loop_options options;
-  ws_loop_options_init(&options);
-  options.allocator = alloc.allocator;
-  assert_int_equal(ws_loop_new(&options, &loop, NULL), 0);
+  timed_loop_set_up(5000);
   return 0;
 }
 
 static int tear_down(void **state) {
   (void)state;
-  ws_loop_free(loop);
-  assert_int_equal(alloc.held, 0);
+  timed_loop_tear_down();
   return 0;
 }
 
