@@ -149,7 +149,7 @@ build_peer() {
 
 for argument in "$@"; do
   case $argument in
-  --help | -h | --list) exec python3 "$run" "$@" ;;
+  --help | -h | --list | --again*) exec python3 "$run" "$@" ;;
   esac
 done
 # Prints "Peers:", their names, "Rows:" and theirs; or says what is wrong.

@@ -79,7 +79,6 @@ PEERS = (
         "socketify_callbacks", "socketify", "socketify", frozenset({SERVER}), frozenset({OWN})
     ),
 )
-BY_NAME = {peer.name: peer for peer in PEERS}
 
 
 def environment():

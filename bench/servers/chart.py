@@ -1,20 +1,13 @@
-#!/usr/bin/env python3
-"""Draws the echo rows as bars beside the raw echo, which is the line at 1.
+"""Draws the echo rows as bars beside the raw echo, which is the line at 1."""
 
-    chart.py build/bench/servers.json > chart.svg
-
-The drawing has no background and reads on light and dark pages alike.
-"""
-
-import json
-import sys
 from html import escape
 
+import drawing
+from drawing import WIDTH, text
 from peers import OURS, RAW
 from report import Results
 from rows import SIZES
 
-WIDTH = 960
 MARGIN = 40
 RIGHT = WIDTH - 10
 TOP = 84  # Title and legend.
@@ -44,28 +37,6 @@ COLOURS = {
     "ws": "#a475f9",
 }
 
-STYLE = """
-text { font: 12px system-ui, sans-serif; fill: #59636e }
-.title { font-size: 16px; font-weight: 600 }
-.panel { font-weight: 600 }
-.small { font-size: 10px }
-.value { fill: #fff }
-.grid { stroke: #59636e; stroke-opacity: .22 }
-.limit { stroke: #59636e; stroke-dasharray: 4 3 }
-@media (prefers-color-scheme: dark) {
-  text:not(.value) { fill: #9198a1 }
-  .grid, .limit { stroke: #9198a1 }
-}
-"""
-
-
-def text(x, y, content, kind="", anchor="start"):
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}" text-anchor="{anchor}">'
-        f"{escape(content)}</text>"
-    )
-
-
 def upright(x, y, content):
     """Text that ends at the top of a bar, in it."""
     return (
@@ -76,13 +47,6 @@ def upright(x, y, content):
 
 def line(y, kind):
     return f'<line x1="{MARGIN}" x2="{RIGHT}" y1="{y:.1f}" y2="{y:.1f}" class="{kind}"/>'
-
-
-def bar(x, y, width, height, peer, value):
-    return (
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="1"'
-        f' fill="{COLOURS[peer.name]}"><title>{escape(peer.title)}: {value:.2f}</title></rect>'
-    )
 
 
 def panel_values(results, loads):
@@ -102,7 +66,10 @@ def draw_group(left, width, base, scale, values):
             continue
         x = left + width * (1 - GROUP_FILL) / 2 + i * bar_width
         height = value * scale
-        yield bar(x, base - height, bar_width - 1.5, height, peer, value)
+        words = f"{peer.title}: {value:.2f}"
+        yield drawing.bar(
+            x, base - height, bar_width - 1.5, height, COLOURS[peer.name], words
+        )
         if peer is OURS:
             yield upright(x + bar_width / 2 + 3, base - height + 5, f"{value:.2f}")
 
@@ -121,13 +88,6 @@ def draw_panel(top, title, groups, most):
         yield text(left + width / 2, base + 16, size, anchor="middle")
 
 
-def draw_legend(peers):
-    for i, peer in enumerate(peers):
-        x = MARGIN + i * LEGEND_STEP
-        yield f'<rect x="{x}" y="43" width="10" height="10" fill="{COLOURS[peer.name]}"/>'
-        yield text(x + 14, 52, peer.title.split(" (")[0])
-
-
 def draw(run):
     """The chart of a run, as SVG."""
     results = Results(run)
@@ -135,19 +95,9 @@ def draw(run):
     values = [v for _, groups in panels for _, group in groups for v in group.values()]
     most = max([1.1, *(value * 1.08 for value in values if value is not None)])
     height = TOP + len(PANELS) * (PANEL + PANEL_GAP) - 16
-    title = "Echoed messages per second, beside a raw TCP echo (dashed line); one core each"
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}"'
-        f' role="img" aria-label="{escape(title)}">',
-        f"<style>{STYLE}</style>",
-        text(MARGIN, 24, title, "title"),
-        *draw_legend([peer for peer in results.peers if peer is not RAW]),
-    ]
+    shown = [(p.title.split(" (")[0], COLOURS[p.name]) for p in results.peers if p is not RAW]
+    parts = [*drawing.legend(MARGIN, LEGEND_STEP, shown)]
     for i, (name, groups) in enumerate(panels):
         parts += draw_panel(TOP + 16 + i * (PANEL + PANEL_GAP), name, groups, most)
-    return "\n".join([*parts, "</svg>\n"])
-
-
-if __name__ == "__main__":
-    with open(sys.argv[1], encoding="utf-8") as file:
-        sys.stdout.write(draw(json.load(file)))
+    title = "Echoed messages per second, beside a raw TCP echo (dashed line); one core each"
+    return drawing.chart(title, MARGIN, height, parts)

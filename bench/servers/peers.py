@@ -28,8 +28,11 @@ class Peer:
     title: str
     command: tuple
     echo: tuple = ()  # What has it echo, if it needs to be told.
-    can: frozenset = ALL
+    abilities: frozenset = ALL
     is_main: bool = False  # Is measured for the whole time.
+
+    def can(self, row):
+        return row.needs <= self.abilities
 
     def arguments(self, needs):
         """The command line of a server that has all of `needs`."""
@@ -63,7 +66,7 @@ def _own(name, title, program, **more):
     return Peer(name, title, (str(BIN / program),), **more)
 
 
-RAW = RawPeer("raw", "raw echo", (), can=TRUSTING, is_main=True)
+RAW = RawPeer("raw", "raw echo", (), abilities=TRUSTING, is_main=True)
 OURS = Peer(
     "libws",
     "libws",
@@ -75,11 +78,10 @@ PEERS = (
     RAW,
     OURS,
     _own("uwebsockets", "uWebSockets", "uws_echo", is_main=True),
-    _own("libwebsockets", "libwebsockets", "lws_echo", can=TRUSTING),
-    _own("gws", "gws (Go)", "gws_echo", can=TRUSTING),
-    _own("gorilla", "gorilla (Go)", "gorilla_echo", can=TRUSTING),
-    _own("fastwebsockets", "fastwebsockets (Rust)", "fastwebsockets_echo", can=ECHO_ONLY),
-    _own("tungstenite", "tungstenite (Rust)", "tungstenite_echo", can=ECHO_ONLY),
+    _own("libwebsockets", "libwebsockets", "lws_echo", abilities=TRUSTING),
+    _own("gws", "gws (Go)", "gws_echo", abilities=TRUSTING),
+    _own("gorilla", "gorilla (Go)", "gorilla_echo", abilities=TRUSTING),
+    _own("fastwebsockets", "fastwebsockets (Rust)", "fastwebsockets_echo", abilities=ECHO_ONLY),
+    _own("tungstenite", "tungstenite (Rust)", "tungstenite_echo", abilities=ECHO_ONLY),
     Peer("ws", "ws (Node.js)", ("node", str(BUILD / "node/echo.js"))),
 )
-BY_NAME = {peer.name: peer for peer in PEERS}

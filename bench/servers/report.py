@@ -1,51 +1,27 @@
-#!/usr/bin/env python3
-"""Turns what was measured into tables and marks.
+"""Turns what was measured into tables and marks."""
 
-    report.py build/bench/servers.json    prints them once more
-
-A ratio is taken within each round, and of the rounds the median is shown: so a
-slow moment of the machine falls on both sides.
-"""
-
-import json
 import statistics
-import sys
 
-from peers import BY_NAME, OURS, RAW
+import harness
+from harness import best_in_bold, format_number, median, table
+from peers import OURS, PEERS, RAW
 from rows import CPU, MEMORY, MORE_IS_BETTER, RATE, ROWS, TEXT
 
 # A core that is used for less than this share of the time waits for something.
 BUSY = 0.9
 
 
-class Results:
-    """The measurements of a run, by row and peer."""
-
+class Results(harness.Results):
     def __init__(self, run):
-        self._cells = {}
-        for result in run["results"]:
-            if "error" not in result:
-                cell = self._cells.setdefault((result["row"], result["peer"]), {})
-                cell[result["round"]] = result
-        self.rows = [row for row in ROWS if any(row.name == key[0] for key in self._cells)]
-        self.peers = [BY_NAME[name] for name in run["versions"]]
-
-    def cell(self, row, peer):
-        """The measurements of a peer in a row, by round."""
-        return self._cells.get((row.name, peer.name), {})
-
-    def numbers(self, row, peer, key):
-        """One number of each round's measurement."""
-        return [result[key] for result in self.cell(row, peer).values() if key in result]
+        super().__init__(run, ROWS, PEERS)
 
     def values(self, row, peer):
         """What `row.measure` says, for each round."""
-        cell, limit = self.cell(row, peer), self.cell(row, RAW)
         if row.measure is MEMORY:
             return self.numbers(row, peer, "bytes_per_connection")
         if row.measure is TEXT:
-            return [r["server_ns"] / r["binary"]["server_ns"] for r in cell.values()]
-        both = [(cell[number], limit[number]) for number in cell if number in limit]
+            return [r["server_ns"] / r["binary"]["server_ns"] for r in self.cell(row, peer).values()]
+        both = self.pairs(row, peer, RAW)
         if row.measure is CPU:
             return [raw["server_ns"] / result["server_ns"] for result, raw in both]
         return [result["rate"] / raw["rate"] for result, raw in both]
@@ -54,19 +30,7 @@ class Results:
         return median(self.values(row, peer))
 
 
-def median(numbers):
-    """None of nothing."""
-    return statistics.median(numbers) if numbers else None
-
-
 # -- Tables ------------------------------------------------------------------------
-
-
-def format_number(number):
-    """With three digits or more."""
-    if number is None:
-        return "–"
-    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def format_value(row, value):
@@ -75,23 +39,10 @@ def format_value(row, value):
     return format_number(value) if row.measure is MEMORY else f"{value:.2f}"
 
 
-def table(peers, lines):
-    """Lines of cells, under the peers' names."""
-    head = ["", *(peer.title for peer in peers)]
-    yield "| " + " | ".join(head) + " |"
-    yield "|---|" + "---:|" * len(peers)
-    for line in lines:
-        yield "| " + " | ".join(line) + " |"
-
-
 def value_line(results, row, peers):
-    """The best of the row is bold."""
     values = [results.median(row, peer) for peer in peers]
-    known = [value for value in values if value is not None]
-    best = (max if MORE_IS_BETTER[row.measure] else min)(known, default=None)
-    cells = (format_value(row, value) for value in values)
-    bold = (f"**{cell}**" if value == best else cell for cell, value in zip(cells, values))
-    return [row.name, *bold]
+    cells = best_in_bold(values, lambda v: format_value(row, v), MORE_IS_BETTER[row.measure])
+    return [row.name, *cells]
 
 
 def value_tables(results):
@@ -198,21 +149,8 @@ def rival_lines(results):
 
 
 def marks(results):
-    if OURS not in results.peers:
-        return
-    lines = [*mark_lines(results), *rival_lines(results)]
-    failed = sum(line.startswith("FAIL") for line in lines)
-    yield "\nMarks:\n"
-    yield from ("    " + line for line in lines)
-    yield f"\n{len(lines) - failed} passed, {failed} failed."
-
-
-def conditions(run):
-    versions = [f"{BY_NAME[name].title} {version}" for name, version in run["versions"].items()]
-    return (
-        f"{run['processor']}, {run['system']}; {run['rounds']} rounds of"
-        f" {run['seconds']:g} s; {', '.join(map(str.strip, versions))}."
-    )
+    if OURS in results.peers:
+        yield from harness.marks([*mark_lines(results), *rival_lines(results)])
 
 
 def markdown(run):
@@ -220,7 +158,7 @@ def markdown(run):
     rates = "Messages, deliveries or handshakes per second"
     costs = "Processor time of the server for each of them, in microseconds"
     lines = [
-        conditions(run),
+        harness.conditions(run, PEERS),
         *value_tables(results),
         *number_table(results, rates, "rate", 1),
         *number_table(results, costs, "server_ns", 1e-3),
@@ -228,8 +166,3 @@ def markdown(run):
         *marks(results),
     ]
     return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    with open(sys.argv[1], encoding="utf-8") as file:
-        print(markdown(json.load(file)), end="")
