@@ -344,11 +344,6 @@ static void print(const bench *b) {
 
 /* -- The command ----------------------------------------------------------- */
 
-static int fail(const char *what) {
-  complain(COMMAND, "%s", what);
-  return EXIT_FAILED;
-}
-
 /* Binary does not compress, text does. */
 static void fill_payload(uint8_t *payload, size_t size, bool is_text) {
   static const char words[] = "the quick brown fox jumps over the lazy dog; ";
@@ -379,7 +374,7 @@ static int measure(bench *b) {
   begin_peers(b);
   while (b->ended < b->begun) {
     const int err = ws_loop_run(b->loop);
-    if (err != 0) return fail(ws_strerror(err));
+    if (err != 0) return fail(COMMAND, ws_strerror(err));
     if (signals_interrupts() > 1) return EXIT_INTERRUPTED;
     if (signals_interrupts() == 1) close_all(b);
   }
@@ -391,7 +386,7 @@ static int measure(bench *b) {
 
 static int set_up_and_measure(bench *b) {
   if (!allocate(b) || ws_timer_new(b->loop, TICK_MS, tick, b, &b->timer) != 0) {
-    return fail("out of memory");
+    return fail(COMMAND, "out of memory");
   }
   return measure(b);
 }
@@ -405,7 +400,8 @@ static int run(bench *b, client *c) {
   b->client = c;
 
   ws_error error;
-  if (ws_loop_new(NULL, &b->loop, &error) != 0) return fail(error.message);
+  if (ws_loop_new(NULL, &b->loop, &error) != 0)
+    return fail(COMMAND, error.message);
   raise_descriptor_limit();
   signals_catch(b->loop, false);
   const int code = set_up_and_measure(b);
@@ -425,7 +421,7 @@ static int check_and_run(bench_settings *settings, const char *url) {
   settings->client.max_message = settings->size;
   settings->client.compression = settings->compresses ? SWITCH_ON : SWITCH_OFF;
   bench *const b = calloc(1, sizeof(*b)); /* Too large for the stack. */
-  if (b == NULL) return fail("out of memory");
+  if (b == NULL) return fail(COMMAND, "out of memory");
   b->settings = settings;
   b->url = url;
   client c;

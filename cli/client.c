@@ -30,10 +30,7 @@ static int set_headers(client *c, const option_list *list,
                        const char *command) {
   if (list->count == 0) return EXIT_OK;
   c->headers = calloc(list->count, sizeof(*c->headers));
-  if (c->headers == NULL) {
-    complain(command, "out of memory");
-    return EXIT_FAILED;
-  }
+  if (c->headers == NULL) return fail(command, "out of memory");
   for (size_t i = 0; i < list->count; i++) {
     if (!parse_header(list->values[i], &c->headers[i])) {
       complain(command, "--header takes 'Name: value', not '%s'",

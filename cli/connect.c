@@ -267,11 +267,6 @@ static void heed_signals(session *s) {
 
 /* -- The command ----------------------------------------------------------- */
 
-static int fail(const char *what) {
-  complain(COMMAND, "%s", what);
-  return EXIT_FAILED;
-}
-
 /* Waits for the loop, and for the input if what it brings could be sent. */
 static bool wait_for_either(session *s, int loop_fd) {
   const bool wants_input = can_send(s) && !s->in.has_ended;
@@ -289,12 +284,13 @@ static bool wait_for_either(session *s, int loop_fd) {
 
 static int talk(session *s) {
   int loop_fd;
-  if (ws_loop_fd(s->loop, &loop_fd) != 0) return fail("no loop to wait for");
+  if (ws_loop_fd(s->loop, &loop_fd) != 0)
+    return fail(COMMAND, "no loop to wait for");
   while (!s->is_over) {
     send_lines(s);
-    if (!wait_for_either(s, loop_fd)) return fail("poll has failed");
+    if (!wait_for_either(s, loop_fd)) return fail(COMMAND, "poll has failed");
     const int err = ws_loop_dispatch(s->loop, 0);
-    if (err != 0) return fail(ws_strerror(err));
+    if (err != 0) return fail(COMMAND, ws_strerror(err));
     heed_signals(s); /* One that comes later wakes the loop again. */
   }
   return s->exit_code;
@@ -312,7 +308,7 @@ static int open_and_talk(session *s, client *c, const char *url) {
 
   ws_error error;
   if (ws_timer_new(s->loop, WS_NO_DEADLINE, on_timer, s, &s->timer) != 0) {
-    return fail("out of memory");
+    return fail(COMMAND, "out of memory");
   }
   if (s->settings->is_one && s->settings->client.timeout != 0) {
     ws_timer_set(s->timer, s->settings->client.timeout);
@@ -342,7 +338,7 @@ static int run(const connect_settings *settings, const char *url) {
   int code = client_init(&c, &settings->client, COMMAND);
   if (code != EXIT_OK) return code;
   if (ws_loop_new(NULL, &s.loop, &error) != 0) {
-    code = fail(error.message);
+    code = fail(COMMAND, error.message);
   } else {
     signals_catch(s.loop, false);
     code = open_and_talk(&s, &c, url);

@@ -232,11 +232,6 @@ static void set_handlers(ws_handlers *handlers,
 
 /* -- The command ----------------------------------------------------------- */
 
-static int fail(const char *what) {
-  complain(COMMAND, "%s", what);
-  return EXIT_FAILED;
-}
-
 static ws_tls_identity identity_of(const serve_settings *settings) {
   return (ws_tls_identity){.certificate.file = settings->certificate,
                            .key.file = settings->key};
@@ -293,7 +288,7 @@ static int make_server(service *s, const ws_handlers *handlers) {
   server.user_data = s;
   ws_error error;
   if (ws_server_new(s->loop, &server, &s->server, &error) == 0) return EXIT_OK;
-  return fail(error.message);
+  return fail(COMMAND, error.message);
 }
 
 static int listen_there(service *s) {
@@ -305,7 +300,7 @@ static int listen_there(service *s) {
   where.tls = s->tls;
   ws_error error;
   if (ws_server_listen(s->server, &where, &error) != 0) {
-    return fail(error.message);
+    return fail(COMMAND, error.message);
   }
   for (size_t i = 0; i < ws_server_listener_count(s->server); i++)
     printf("listening on %s\n", ws_server_url(s->server, i));
@@ -326,7 +321,7 @@ static int serve(service *s) {
   bool is_closing = false;
   while (ws_loop_is_alive(s->loop)) {
     const int err = ws_loop_run(s->loop);
-    if (err != 0) return fail(ws_strerror(err));
+    if (err != 0) return fail(COMMAND, ws_strerror(err));
     if (signals_interrupts() > 1) end_at_once(s);
     if (signals_take_hangup()) reload_tls(s);
     if (!is_closing && (s->is_over || signals_interrupts() > 0)) {
@@ -355,7 +350,8 @@ static int run(const serve_settings *settings) {
   chat room = {.max_message = settings->max_message};
   ws_error error;
   if (settings->is_chat) s.chat = &room;
-  if (ws_loop_new(NULL, &s.loop, &error) != 0) return fail(error.message);
+  if (ws_loop_new(NULL, &s.loop, &error) != 0)
+    return fail(COMMAND, error.message);
   raise_descriptor_limit();
   signals_catch(s.loop, true);
   return make_and_serve(&s);

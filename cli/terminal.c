@@ -6,6 +6,8 @@
 #define _DARWIN_C_SOURCE
 #include "terminal.h"
 
+#include "command.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +58,11 @@ void complain(const char *command, const char *format, ...) {
   vfprintf(stderr, format, args);
   va_end(args);
   fputc('\n', stderr);
+}
+
+int fail(const char *command, const char *what) {
+  complain(command, "%s", what);
+  return EXIT_FAILED;
 }
 
 /* -- Progress -------------------------------------------------------------- */

@@ -33,6 +33,9 @@ int terminal_columns(void);
 /* Prints "libws COMMAND: ..." and a newline on stderr. */
 void complain(const char *command, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* Complains of what has gone wrong. Returns EXIT_FAILED. */
+int fail(const char *command, const char *what);
+
 /* Replaces the line of progress on stderr, if that is a terminal. */
 void progress_show(const char *format, ...) PRINTF_LIKE(1, 2);
 void progress_clear(void);
