@@ -23,7 +23,7 @@ static const ws__poller_ops *const backends[] = {
 
 /* The error for what errno says. */
 static int system_error(void) {
-  return errno == ENOMEM ? WS_ERR_NO_MEMORY : WS_ERR_TRANSPORT;
+  return errno == ENOMEM ? WS_ERR_NO_MEMORY : WS_ERR_SYSTEM;
 }
 
 void ws__poller_discard(int fd) {

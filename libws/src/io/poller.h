@@ -48,7 +48,7 @@ typedef struct ws__poller_event {
 
 /* Makes a poller: by name ("epoll", "kqueue", "poll"), or with NULL the best
  * one of this system. Returns 0, WS_ERR_INVALID_ARGUMENT for a name that is
- * unknown here, WS_ERR_NO_MEMORY, or WS_ERR_TRANSPORT when the system refuses,
+ * unknown here, WS_ERR_NO_MEMORY, or WS_ERR_SYSTEM when the system refuses,
  * with the reason in errno (EMFILE, say). */
 int ws__poller_create(const ws_allocator *allocator, const char *name,
                       ws__poller **out_poller);
@@ -63,7 +63,7 @@ const char *ws__poller_name(const ws__poller *poller);
  * 0 to watch it no longer. An event of it that was not handed out yet is
  * reduced to that; with 0 the node is forgotten and may be freed. Costs nothing
  * when it changes nothing. Setting 0 always succeeds, and has to come before
- * the descriptor is closed. Returns 0, or WS_ERR_NO_MEMORY or WS_ERR_TRANSPORT
+ * the descriptor is closed. Returns 0, or WS_ERR_NO_MEMORY or WS_ERR_SYSTEM
  * (with errno), and then nothing has changed. */
 int ws__poller_set(ws__poller *poller, ws__poller_node *node,
                    unsigned interest);
@@ -71,7 +71,7 @@ int ws__poller_set(ws__poller *poller, ws__poller_node *node,
 /* Sets when to stop waiting, in ws__clock_ms()'s time; WS__POLLER_NEVER takes
  * it back. It stays until it is set anew: once it has passed, no wait blocks.
  * Costs nothing when it changes nothing, and no system call before
- * ws__poller_fd() was called. Returns 0 or WS_ERR_TRANSPORT (with errno); even
+ * ws__poller_fd() was called. Returns 0 or WS_ERR_SYSTEM (with errno); even
  * then wait() keeps to it, and the next call tries again. */
 int ws__poller_arm(ws__poller *poller, uint64_t deadline_ms);
 
@@ -79,7 +79,7 @@ int ws__poller_arm(ws__poller *poller, uint64_t deadline_ms);
  * called or a signal handled, at most `timeout_ms` (-1: for ever, 0: only
  * look). Returns at once while there are events left to take. One system call,
  * and one more after a wake-up on some systems. Returns 0, with events or
- * without, or WS_ERR_TRANSPORT (with errno). */
+ * without, or WS_ERR_SYSTEM (with errno). */
 int ws__poller_wait(ws__poller *poller, int timeout_ms);
 
 /* Takes one event of the last wait(); each node has at most one. False when
@@ -92,7 +92,7 @@ bool ws__poller_has_next(const ws__poller *poller);
 /* Gives the one descriptor another event loop can watch in place of all: it is
  * readable when wait() would not block. Valid as long as the poller; not to be
  * read from. From the first call on the deadline is kept inside it too. Returns
- * 0, WS_ERR_TRANSPORT (with errno), or WS_ERR_INVALID_STATE if there is no such
+ * 0, WS_ERR_SYSTEM (with errno), or WS_ERR_INVALID_STATE if there is no such
  * descriptor, as with poll(2); then `*out_fd` is -1. */
 int ws__poller_fd(ws__poller *poller, int *out_fd);
 
