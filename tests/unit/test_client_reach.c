@@ -13,7 +13,10 @@
 
 /* -- getaddrinfo ----------------------------------------------------------- */
 
-/* While the gate is shut no lookup ends. All find 127.0.0.1. */
+/* While the gate is shut no lookup ends. All find 127.0.0.1, but for the name
+ * of a host that has two addresses. */
+#define TWO "two.test"
+
 static struct {
   pthread_mutex_t lock;
   pthread_cond_t opened;
@@ -33,12 +36,23 @@ int __wrap_getaddrinfo(const char *host, const char *service,
                        const struct addrinfo *hints, struct addrinfo **out);
 int __wrap_getaddrinfo(const char *host, const char *service,
                        const struct addrinfo *hints, struct addrinfo **out) {
-  (void)host;
   pthread_mutex_lock(&gate.lock);
   while (!gate.is_open)
     pthread_cond_wait(&gate.opened, &gate.lock);
   pthread_mutex_unlock(&gate.lock);
-  return __real_getaddrinfo("127.0.0.1", service, hints, out);
+  if (strcmp(host, TWO) != 0) {
+    return __real_getaddrinfo("127.0.0.1", service, hints, out);
+  }
+  struct addrinfo *second;
+  int err = __real_getaddrinfo("127.0.0.3", service, hints, &second);
+  if (err != 0) return err;
+  err = __real_getaddrinfo("127.0.0.2", service, hints, out);
+  if (err == 0) {
+    (*out)->ai_next = second;
+  } else {
+    freeaddrinfo(second);
+  }
+  return err;
 }
 
 /* -- Descriptors ----------------------------------------------------------- */
@@ -206,12 +220,79 @@ static void hanging_attempts_are_given_up(void **state) {
     close(crowd[i]);
 }
 
+/* -- A SOCKS5 proxy, and a target with two addresses ----------------------- */
+
+static net_end *connect_to_two(net *n, const raw *proxy) {
+  char text[64];
+  snprintf(text, sizeof(text), "socks5://127.0.0.1:%u", proxy->port);
+  ws_socket_options options;
+  ws_socket_options_init(&options);
+  options.proxy = text;
+  return net_connect(n, "ws://" TWO ":81/", &options);
+}
+
+/* Takes the request to connect to 127.0.0.`last`, and answers it. */
+static raw *take_socks_request(raw *proxy, uint8_t last, uint8_t code) {
+  raw *peer = raw_accept(proxy);
+  assert_memory_equal(raw_read(peer, 3), "\x05\x01\x00", 3);
+  raw_write(peer, BYTES(5, 0));
+  const uint8_t request[] = {5, 1, 0, 1, 127, 0, 0, last, 0, 81};
+  assert_memory_equal(raw_read(peer, sizeof(request)), request,
+                      sizeof(request));
+  raw_write(peer, BYTES(5, code, 0, 1, 0, 0, 0, 0, 0, 0));
+  return peer;
+}
+
+enum {
+  SUCCEEDED = 0,
+  NOT_ALLOWED = 2,
+  UNREACHABLE = 4,
+  REFUSED = 5
+};
+
+static void
+a_socks5_proxy_is_asked_for_one_address_after_the_other(void **state) {
+  net *n = *state;
+  raw *proxy = raw_listen(n);
+  net_end *end = connect_to_two(n, proxy);
+  assert_raw_ended(take_socks_request(proxy, 2, REFUSED));
+  raw_upgrade(take_socks_request(proxy, 3, SUCCEEDED), NULL);
+  NET_UNTIL(n, end->is_open);
+  assert_log(end, "open");
+}
+
+static void the_answer_for_the_last_address_counts(void **state) {
+  net *n = *state;
+  raw *proxy = raw_listen(n);
+  net_end *end = connect_to_two(n, proxy);
+  take_socks_request(proxy, 2, UNREACHABLE);
+  take_socks_request(proxy, 3, REFUSED);
+  net_finish(n, end);
+  assert_log(end, "error PROXY, close 1006 unclean");
+  assert_non_null(strstr(end->cause_text, "connection refused"));
+}
+
+/* What the proxy does not want, it is asked for once. */
+static void a_socks5_proxy_that_forbids_is_believed(void **state) {
+  net *n = *state;
+  raw *proxy = raw_listen(n);
+  net_end *end = connect_to_two(n, proxy);
+  take_socks_request(proxy, 2, NOT_ALLOWED);
+  net_finish(n, end);
+  assert_log(end, "error PROXY, close 1006 unclean");
+  assert_non_null(strstr(end->cause_text, "not allowed"));
+  assert_false(raw_has_visitor(proxy));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       CASE(a_descriptor_is_closed_once),
       CASE(attempts_leave_nothing_to_the_next),
       EACH_BACKEND(late_answers_are_for_nobody),
       EACH_BACKEND(hanging_attempts_are_given_up),
+      CASE(a_socks5_proxy_is_asked_for_one_address_after_the_other),
+      CASE(the_answer_for_the_last_address_counts),
+      CASE(a_socks5_proxy_that_forbids_is_believed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,7 +54,9 @@ struct ws__client {
 
   ws__step step;
   ws__proxy *proxy;
-  char target[WS__ADDR_TEXT_SIZE]; /* Address for a SOCKS5 proxy, or "". */
+  ws__lookup *targets;    /* Where a SOCKS5 proxy may connect to, or NULL; */
+  const ws__addr *target; /* where it is to now; */
+  size_t targets_left;    /* and how many addresses follow. */
   ws__lookup *lookup;
   ws__dial *dial;
   ws__attempt attempts[WS__DIAL_RACES];

@@ -57,16 +57,24 @@ static void stop_waiting_for_proxy(ws__client *client) {
   source->node.fd = -1;
 }
 
-void ws__client_let_go(ws__client *client) {
-  ws__lookup_free(client->lookup);
-  client->lookup = NULL;
-  end_dial(client);
+/* Ends the connection, which is one to a proxy. */
+static void end_connection(ws__client *client) {
   stop_waiting_for_proxy(client);
   ws__tunnel_free(&client->tunnel);
   client->tunnel = (ws__tunnel){0};
   ws__stream_close(client->fd, client->proxy_tls);
   client->proxy_tls = NULL;
   client->fd = -1;
+}
+
+void ws__client_let_go(ws__client *client) {
+  ws__lookup_free(client->targets);
+  client->targets = NULL;
+  client->targets_left = 0;
+  ws__lookup_free(client->lookup);
+  client->lookup = NULL;
+  end_dial(client);
+  end_connection(client);
   ws__proxy_free(client->proxy);
   client->proxy = NULL;
 }
@@ -180,8 +188,24 @@ static bool tunnel_write(ws__client *client) {
   return true;
 }
 
+static void look_up_next_hop(ws__client *client);
+
+/* Asks the proxy for the next address of the target, if there is one, over
+ * another connection. */
+static bool try_next_target(ws__client *client) {
+  if (!client->tunnel.is_out_of_reach || client->targets_left == 0) {
+    return false;
+  }
+  client->targets_left--;
+  client->target++;
+  end_connection(client);
+  look_up_next_hop(client);
+  return true;
+}
+
 static void tunnel_refused(ws__client *client, int err, const char *reason) {
   const ws__http_head *answer = &client->tunnel.answer;
+  if (try_next_target(client)) return;
   if (answer->status == 0) {
     proxy_failed(client, err, 0, reason != NULL ? reason : ws_strerror(err));
     return;
@@ -216,8 +240,10 @@ static void tunnel_step(ws__client *client) {
 static void begin_tunnel(ws__client *client) {
   const ws_socket_options *options = options_of(client);
   const ws__proxy *proxy = client->proxy;
-  const char *host =
-      proxy->kind == WS__PROXY_SOCKS5 ? client->target : client->url->host;
+  char address[WS__ADDR_TEXT_SIZE];
+  const char *host = client->targets != NULL
+                         ? ws__addr_host(client->target, address)
+                         : client->url->host;
   const char *reason = NULL;
   const int err = ws__tunnel_init(
       &client->tunnel, proxy, host, client->url->port, options->proxy_headers,
@@ -382,9 +408,12 @@ static void lookup_step(ws__client *client) {
   if (err != 0) {
     fail(client, err, ws__lookup_system_error(lookup), detail);
   } else if (client->step == WS__STEP_TARGET) {
-    /* A SOCKS5 proxy gets the target's address, not its name. */
-    (void)ws__addr_host(&addrs[0], client->target);
+    /* A SOCKS5 proxy gets addresses of the target, not its name. */
+    client->targets = lookup;
+    client->target = addrs;
+    client->targets_left = count - 1;
     look_up_next_hop(client);
+    return;
   } else {
     begin_dial(client, addrs, count);
   }

@@ -358,6 +358,19 @@ static const char *reply_text(uint8_t code) {
   }
 }
 
+/* Whether another address of the target may do better. */
+static bool is_out_of_reach(uint8_t code) {
+  switch (code) {
+  case 1: /* General failure, which some say for all that follow. */
+  case 3: /* Network unreachable. */
+  case 4: /* Host unreachable. */
+  case 5: /* Connection refused. */
+  case 6: /* TTL expired. */
+  case 8: /* Address type not supported. */ return true;
+  default: return false;
+  }
+}
+
 /* ATYP says how long BND.ADDR is; of a name it is the first byte that does. */
 static int take_address_type(ws__tunnel *t, uint8_t c, const char **reason) {
   switch (c) {
@@ -377,7 +390,9 @@ static int take_reply(ws__tunnel *t, uint32_t at, uint8_t c,
                       const char **reason) {
   switch (at) {
   case 0: return c == SOCKS_VERSION ? 0 : refuse("this is not SOCKS5", reason);
-  case 1: return c == 0 ? 0 : refuse(reply_text(c), reason);
+  case 1:
+    t->is_out_of_reach = is_out_of_reach(c);
+    return c == 0 ? 0 : refuse(reply_text(c), reason);
   case 2:
     return c == 0 ? 0 : refuse("reserved byte set in the SOCKS5 reply", reason);
   case 3: return take_address_type(t, c, reason);

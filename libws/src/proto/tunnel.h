@@ -21,7 +21,7 @@
 
 WS__HIDDEN_BEGIN
 
-/* Zeroed: nothing to be freed. All but `answer` is for tunnel.c alone. */
+/* Zeroed: nothing to be freed. All is for tunnel.c alone but what says so. */
 typedef struct ws__tunnel {
   const ws_allocator *allocator;
   uint8_t stage;
@@ -33,14 +33,15 @@ typedef struct ws__tunnel {
   /* HTTP. */
   ws__http_limits limits;
   ws__http_reader reader;
-  ws__http_head answer; /* `status` and `reason`; the status is 0 before. */
+  ws__http_head answer; /* May be read; the status is 0 before. */
 
   /* SOCKS5. */
-  size_t request_at;   /* Where the request begins in `out`, */
-  bool can_log_in;     /* and the credentials are in front of it. */
-  bool has_name;       /* The address in the reply is a name. */
-  uint32_t message_at; /* Bytes read of the message that is coming. */
-  uint32_t left;       /* Bytes to come of the address and port. */
+  size_t request_at;    /* Where the request begins in `out`, */
+  bool can_log_in;      /* and the credentials are in front of it. */
+  bool has_name;        /* The address in the reply is a name. */
+  bool is_out_of_reach; /* The proxy cannot get to the target; may be read. */
+  uint32_t message_at;  /* Bytes read of the message that is coming. */
+  uint32_t left;        /* Bytes to come of the address and port. */
 } ws__tunnel;
 
 /* Prepares the way through `proxy` to `host`, a name or an IP address (IPv6
