@@ -8,8 +8,8 @@
  * What every file relies on:
  *   - `state` changes only in ws__conn_set_state(), forward.
  *   - Only ws__conn_fail() fails a connection; the first cause stays.
- *   - Input is a borrowed run of `input_len` bytes at `input`, consumed from
- * the front by ws_conn_next_event() alone.
+ *   - Input is a borrowed run of `input_len` bytes at `input`, which
+ *     ws_conn_next_event() alone consumes, from the front.
  *   - After `is_deaf` is set no input is looked at any more.
  *   - An idle open connection holds nothing beside this struct but what the
  *     negotiation left it (names, deflate windows). What is unfinished has a

@@ -12,7 +12,6 @@
 
 #define STATUS_SWITCHING 101
 #define STATUS_OK        200
-#define STATUS_LAST      599
 
 typedef enum stage {
   STAGE_IDLE,    /* Client: nothing has been asked for. */
@@ -54,13 +53,20 @@ int ws__opening_new(ws_conn *conn) {
   return 0;
 }
 
+static void free_protocols(ws__opening *opening,
+                           const ws_allocator *allocator) {
+  ws__free(allocator, opening->protocols, opening->protocols_size);
+  opening->protocols = NULL;
+  opening->protocol_count = opening->protocols_size = 0;
+}
+
 void ws__opening_free(ws_conn *conn) {
   ws__opening *opening = conn->opening;
   if (opening == NULL) return;
   const ws_allocator *allocator = ws__conn_allocator(conn);
   ws__upgrade_free(&opening->upgrade, allocator);
   ws__buf_free(&opening->body, allocator);
-  ws__free(allocator, opening->protocols, opening->protocols_size);
+  free_protocols(opening, allocator);
   ws__http_head_free(&opening->head, allocator);
   ws__http_reader_free(&opening->reader, allocator);
   ws__free(allocator, opening, sizeof(*opening));
@@ -181,6 +187,7 @@ void ws_conn_request_init(ws_conn_request *request) {
 /* Copies the subprotocols, against which the answer will be held. */
 static int keep_protocols(ws_conn *conn, const ws_conn_request *request) {
   ws__opening *opening = conn->opening;
+  free_protocols(opening, ws__conn_allocator(conn)); /* Of a failed call. */
   const size_t count = request->protocol_count;
   if (count == 0) return 0;
   size_t size = count * sizeof(char *);
