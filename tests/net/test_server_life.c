@@ -236,8 +236,7 @@ static void a_lack_of_descriptors_is_outlived(void **state) {
   close(next);
   none.rlim_cur = (rlim_t)next;
   assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-  for (int turns = 0; n->log.len == 0 && turns < 10; turns++)
-    net_turn(n, 100);
+  NET_UNTIL(n, n->log.len > 0);
   /* no spinning meanwhile. */
   ws_loop_stats stats;
   ws_loop_get_stats(n->loop, &stats);
@@ -261,7 +260,7 @@ static void a_server_knows_its_open_sockets(void **state) {
   for (int i = 0; i < 3; i++)
     peers[i] = enter(n, &ends[i]);
   raw_connect(n, n->port); /* Not open. */
-  net_settle(n);
+  NET_UNTIL(n, stats_of(n).accepted == 4);
   ws_socket *sockets[3] = {NULL};
   assert_int_equal(ws_server_sockets(n->server, sockets, 2), 3);
   assert_null(sockets[2]);

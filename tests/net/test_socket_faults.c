@@ -191,7 +191,7 @@ static void assert_survivable(const char *backend, int error) {
                ws_err_name(c.failure));
     }
     end(&c);
-    assert_int_equal(net_descriptors(), descriptors);
+    net_assert_descriptors(descriptors);
     if (!is_reached) break;
   }
 }

@@ -67,8 +67,7 @@ static void the_amount_counts_payload_until_it_has_left(void **state) {
   assert_int_equal(amount(end), 65022);
   assert_int_equal(ws_socket_send_text(end->socket, "", 0), 0);
   assert_int_equal(amount(end), 65022);
-  net_settle(n);
-  assert_int_equal(amount(end), 0);
+  NET_UNTIL(n, amount(end) == 0);
 }
 
 static void send_and_look_again(net *n, net_end *end, const ws_event *event) {
@@ -92,8 +91,7 @@ static void the_amount_does_not_drop_in_a_handler(void **state) {
   raw_text(peer, "go");
   assert_raw_text(peer, "hello");
   assert_int_equal(raw_read_frame(peer).len, 300000);
-  net_settle(n);
-  assert_int_equal(amount(end), 0);
+  NET_UNTIL(n, amount(end) == 0);
 }
 
 /* Row 185. */
@@ -110,8 +108,7 @@ static void the_amount_is_that_before_compression(void **state) {
   const raw_view frame = raw_read_frame(peer);
   assert_int_equal(frame.first_byte, 0xC2);
   assert_true(frame.len < 10000);
-  net_settle(n);
-  assert_int_equal(amount(end), 0);
+  NET_UNTIL(n, amount(end) == 0);
 }
 
 /* Row 186. */
@@ -148,6 +145,12 @@ static void what_is_sent_after_close_counts_for_ever(void **state) {
   assert_int_equal(amount(end), 13);
 }
 
+static uint64_t bytes_sent(const net *n) {
+  ws_loop_stats stats;
+  ws_loop_get_stats(n->loop, &stats);
+  return stats.bytes_sent;
+}
+
 static void remember_amount(net *n, net_end *end, const ws_event *event) {
   uint64_t *seen = n->arg;
   if (event->type != WS_EVENT_ERROR && event->type != WS_EVENT_CLOSE) return;
@@ -163,14 +166,15 @@ static void the_amount_stays_when_the_connection_dies(void **state) {
   raw_open(n, NULL, NULL, &end, &peer);
   net_retain(end);
   fill(n, end);
-  uint64_t seen = amount(end);
-  const uint64_t waiting = seen;
+  uint64_t seen = 1;
   n->on_event = remember_amount;
   n->arg = &seen;
+  const uint64_t waiting = amount(end), sent = bytes_sent(n);
   raw_reset(peer);
   net_finish(n, end);
-  assert_int_equal(seen, waiting);
-  assert_int_equal(amount(end), waiting);
+  /* Some may have left before the peer was gone. */
+  assert_true(seen + (bytes_sent(n) - sent) >= waiting);
+  assert_int_equal(amount(end), seen);
 }
 
 /* -- A peer that does not read --------------------------------------------- */
@@ -185,8 +189,7 @@ static void sending_to_a_slow_reader_never_blocks(void **state) {
     send_zeros(end, PIECE);
   assert_int_equal(amount(end), FLOOD);
   take_pieces(peer, FLOOD / PIECE);
-  net_settle(n);
-  assert_int_equal(amount(end), 0);
+  NET_UNTIL(n, amount(end) == 0);
   assert_false(end->is_over);
 }
 
@@ -285,16 +288,18 @@ static void pings_to_a_blocked_connection_are_not_queued(void **state) {
   assert_false(end->is_over);
 }
 
-/* How often the loop turns in 50 ms in which nothing can be done. */
+/* How often the loop turns in 50 ms in which nothing can be done. The system
+ * may still have taken some bytes: then there was something to do. */
 static uint64_t idle_turns(net *n) {
-  ws_loop_stats stats;
-  net_settle(n);
-  ws_loop_get_stats(n->loop, &stats);
-  const uint64_t before = stats.turns;
-  for (const uint64_t start = net_clock(); net_clock() - start < 50;)
-    net_turn(n, 50);
-  ws_loop_get_stats(n->loop, &stats);
-  return stats.turns - before;
+  ws_loop_stats before, after;
+  do {
+    net_settle(n);
+    ws_loop_get_stats(n->loop, &before);
+    for (const uint64_t start = net_clock(); net_clock() - start < 50;)
+      net_turn(n, 50);
+    ws_loop_get_stats(n->loop, &after);
+  } while (after.bytes_sent != before.bytes_sent);
+  return after.turns - before.turns;
 }
 
 /* */

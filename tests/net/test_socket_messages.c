@@ -393,7 +393,7 @@ static void nothing_is_left_of_many_connections(void **state) {
     }
   }
   NET_UNTIL(n, n->alloc.held <= held);
-  assert_int_equal(net_descriptors(), descriptors);
+  net_assert_descriptors(descriptors);
 }
 
 /* Threads of this process, where the system tells. */

@@ -44,7 +44,7 @@ static void fail_each(ws_tls_context *server_tls, ws_tls_context *client_tls) {
   for (int keeps_failing = 0; keeps_failing <= 1; keeps_failing++) {
     const int descriptors = net_descriptors();
     for (size_t n = 0; run(n, keeps_failing != 0, server_tls, client_tls); n++)
-      assert_int_equal(net_descriptors(), descriptors);
+      net_assert_descriptors(descriptors);
   }
 }
 

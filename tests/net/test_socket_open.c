@@ -146,6 +146,12 @@ static void right_answers_in_any_form_open_the_connection(void **state) {
   }
 }
 
+static uint64_t bytes_received(const net *n) {
+  ws_loop_stats stats;
+  ws_loop_get_stats(n->loop, &stats);
+  return stats.bytes_received;
+}
+
 /* Row 95. */
 static void an_answer_may_come_byte_by_byte(void **state) {
   net *n = *state;
@@ -157,8 +163,9 @@ static void an_answer_may_come_byte_by_byte(void **state) {
            raw_accept_key(peer));
   for (const char *byte = text; *byte != '\0'; byte++) {
     assert_log(end, "");
+    const uint64_t before = bytes_received(n);
     raw_write(peer, byte, 1);
-    net_settle(n);
+    NET_UNTIL(n, bytes_received(n) > before);
   }
   assert_log(end, "open");
 }
@@ -283,20 +290,20 @@ all_that_goes_wrong_looks_the_same_in_the_close_event(void **state) {
   net *n = *state;
   raw *listener = raw_listen(n);
   net_end *end = net_connect(n, listener->url, NULL);
-  raw_close(raw_accept(listener));
+  raw *peer = raw_accept(listener);
+  raw_finish(peer);
   net_finish(n, end);
   assert_log(end, "error UNEXPECTED_EOF, close 1006 unclean");
   assert_cause(end, WS_ERR_UNEXPECTED_EOF, WS_SIDE_TRANSPORT, 0);
 
   end = net_connect(n, listener->url, NULL);
-  raw *peer = raw_accept(listener);
+  peer = raw_accept(listener);
   raw_head(peer);
   raw_reset(peer);
   net_finish(n, end);
   assert_log(end, "error TRANSPORT, close 1006 unclean");
 
-  raw_close(listener); /* Nobody listens there any more. */
-  end = net_connect(n, listener->url, NULL);
+  end = net_connect(n, raw_nowhere(n), NULL);
   net_finish(n, end);
   assert_log(end, "error CONNECT, close 1006 unclean");
   assert_cause(end, WS_ERR_CONNECT, WS_SIDE_TRANSPORT, 0);
@@ -358,8 +365,7 @@ a_silent_server_is_given_up_after_the_handshake_timeout(void **state) {
   net_finish(n, end);
   assert_true(net_clock() - before >= 50);
   assert_log(end, "error HANDSHAKE_TIMEOUT, close 1006 unclean");
-  raw_head(peer);
-  assert_raw_ended(peer);
+  raw_read_to_end(peer);
 }
 
 /* Row 72. */
@@ -399,9 +405,7 @@ static void handshakes_do_not_wait_for_each_other(void **state) {
 /* Rows 226, 276, 277. */
 static void no_event_comes_before_the_loop_turns(void **state) {
   net *n = *state;
-  raw *listener = raw_listen(n);
-  raw_close(listener);
-  net_end *end = net_connect(n, listener->url, NULL);
+  net_end *end = net_connect(n, raw_nowhere(n), NULL);
   assert_log(end, "");
   assert_int_equal(ws_socket_ready_state(end->socket), WS_STATE_CONNECTING);
   assert_int_equal(ws_socket_close(end->socket, 0, NULL, 0), 0);

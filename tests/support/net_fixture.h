@@ -170,7 +170,9 @@ void net_finish(net *n, const net_end *end);
 /* Turns until `fd` is ready for `events`, as for poll(). */
 void net_wait_for(net *n, int fd, short events);
 
-/* Turns as long as there is anything to do without waiting. */
+/* Turns until what the raw peers have written has arrived and there is nothing
+ * left to do without waiting. What goes to the peers may still be on its way.
+ */
 void net_settle(net *n);
 
 /* Milliseconds; only goes forward. */
@@ -198,8 +200,14 @@ void assert_last_message(const net_end *end, const void *data, size_t len);
 void assert_cause(const net_end *end, ws_err err, ws_side side,
                   uint16_t close_code);
 
-/* How many descriptors the process has. */
+/* How many descriptors the process has. A lookup that nobody waits for any more
+ * may have opened a file, so that the number asserted is waited for. */
 int net_descriptors(void);
+void net_assert_descriptors(int expected);
+
+/* Bounds what the system keeps in a socket, by SO_SNDBUF or SO_RCVBUF: else it
+ * is some megabytes, more or less as the machine has time. */
+void net_bound_buffer(int fd, int option);
 
 /* -- Files ----------------------------------------------------------------- */
 

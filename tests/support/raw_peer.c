@@ -3,13 +3,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <linux/sockios.h>
+#endif
 
 #include "io/tls.h"
 #include "proto/base64.h"
@@ -44,16 +49,37 @@ static struct sockaddr_in loopback(uint16_t port) {
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
-raw *raw_listen(net *n) {
-  raw *r = add_peer(n, socket(AF_INET, SOCK_STREAM, 0), false);
+/* Small writes leave at once, and the system keeps as much for a peer that does
+ * not read on every machine. Accepted connections have this of their listener.
+ */
+static int new_tcp_socket(void) {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  const int yes = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+  net_bound_buffer(fd, SO_RCVBUF);
+  return fd;
+}
+
+/* Takes a port of 127.0.0.1. */
+static raw *bind_somewhere(net *n) {
+  raw *r = add_peer(n, new_tcp_socket(), false);
   struct sockaddr_in addr = loopback(0);
   socklen_t len = sizeof(addr);
   assert_int_equal(bind(r->fd, (struct sockaddr *)&addr, len), 0);
-  assert_int_equal(listen(r->fd, BACKLOG), 0);
   assert_int_equal(getsockname(r->fd, (struct sockaddr *)&addr, &len), 0);
   r->port = ntohs(addr.sin_port);
   snprintf(r->url, sizeof(r->url), "ws://127.0.0.1:%u/", r->port);
   return r;
+}
+
+raw *raw_listen(net *n) {
+  raw *r = bind_somewhere(n);
+  assert_int_equal(listen(r->fd, BACKLOG), 0);
+  return r;
+}
+
+const char *raw_nowhere(net *n) {
+  return bind_somewhere(n)->url;
 }
 
 raw *raw_listen_unix(net *n, const char *name) {
@@ -79,7 +105,7 @@ bool raw_has_visitor(raw *listener) {
 }
 
 raw *raw_connect(net *n, uint16_t port) {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  const int fd = new_tcp_socket();
   const struct sockaddr_in addr = loopback(port);
   assert_int_equal(connect(fd, (const struct sockaddr *)&addr, sizeof(addr)),
                    0);
@@ -101,7 +127,22 @@ void raw_close(raw *r) {
   r->fd = -1;
 }
 
+void raw_deliver(const raw *r) {
+#ifdef SIOCOUTQNSD
+  const uint64_t started = net_clock();
+  int unacknowledged, unsent;
+  while (ioctl(r->fd, SIOCOUTQ, &unacknowledged) == 0 &&
+         ioctl(r->fd, SIOCOUTQNSD, &unsent) == 0 && unacknowledged > unsent) {
+    if (net_clock() - started > PATIENCE_MS) net_fail(r->net, "bytes arrive");
+    poll(NULL, 0, 1);
+  }
+#else
+  (void)r; /* Where there is no way to ask. */
+#endif
+}
+
 void raw_reset(raw *r) {
+  raw_deliver(r);
   const struct linger at_once = {.l_onoff = 1};
   assert_int_equal(
       setsockopt(r->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
@@ -240,6 +281,15 @@ void assert_raw_ended(raw *r) {
   for (;;) {
     take_in(r);
     assert_int_equal(r->in_len, 0);
+    if (r->is_ended) return;
+    net_wait_for(r->net, r->fd, POLLIN);
+  }
+}
+
+void raw_read_to_end(raw *r) {
+  for (;;) {
+    take_in(r);
+    r->in_len = 0;
     if (r->is_ended) return;
     net_wait_for(r->net, r->fd, POLLIN);
   }

@@ -41,12 +41,19 @@ bool raw_has_visitor(raw *listener);
 raw *raw_connect(net *n, uint16_t port);
 raw *raw_adopt(net *n, int fd);
 
+/* A URL at which nobody listens, nor will while the test runs. */
+const char *raw_nowhere(net *n);
+
 /* Ends sending; receiving goes on. */
 void raw_finish(raw *r);
 
-/* Closes: in good order; by a reset. */
+/* Closes: in good order; by a reset, once what was written has arrived. */
 void raw_close(raw *r);
 void raw_reset(raw *r);
+
+/* Waits, without turning the loop, until what was written has come to the
+ * system at the other end, as far as there is room. */
+void raw_deliver(const raw *r);
 
 /* TLS from here on, in the role that the peer has; a client names `host`.
  * Returns whether the handshake went well. */
@@ -145,6 +152,9 @@ void assert_raw_close(raw *r, uint16_t code, const char *reason);
 
 /* The other end has closed, by a reset or not, and nothing came before. */
 void assert_raw_ended(raw *r);
+
+/* The same, whatever came. */
+void raw_read_to_end(raw *r);
 
 /* Nothing has come, and the connection stands. */
 void assert_raw_silent(raw *r);

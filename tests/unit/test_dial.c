@@ -64,7 +64,7 @@ int __wrap_connect(int fd, const struct sockaddr *addr, socklen_t len) {
 #define START 1000000
 
 enum {
-  CROWD = 6 /* More than the backlog of 1 takes. */
+  CROWD = 6 /* More than a backlog of 0 takes. */
 };
 
 static ws__addr ip(const char *host, uint16_t port) {
@@ -81,6 +81,12 @@ static int listen_at(const char *host, int backlog, ws__addr *out_addr) {
   return fd;
 }
 
+/* Until then the system lets more in. */
+static void wait_for_visitor(int listener) {
+  struct pollfd entry = {.fd = listener, .events = POLLIN};
+  assert_int_equal(poll(&entry, 1, PATIENCE_MS), 1);
+}
+
 /* A listener that does not answer. */
 typedef struct dead_peer {
   ws__addr addr;
@@ -90,10 +96,13 @@ typedef struct dead_peer {
 
 static void make_dead(dead_peer *peer, const char *host) {
   peer->listener = listen_at(host, 1, &peer->addr);
+  assert_int_equal(listen(peer->listener, 0), 0);
   ws__addr to = peer->addr;
   if (strcmp(host, "0.0.0.0") == 0) to = ip("127.0.0.1", ws__addr_port(&to));
-  for (int i = 0; i < CROWD; i++)
+  for (int i = 0; i < CROWD; i++) {
     assert_int_equal(ws__net_connect(&to, &peer->crowd[i]), 0);
+    if (i == 0) wait_for_visitor(peer->listener);
+  }
   assert_int_equal(ws__net_connect_result(peer->crowd[CROWD - 1]), EINPROGRESS);
 }
 

@@ -455,8 +455,11 @@ static void an_undecided_connection_is_in_progress(void **state) {
   const int listener = listen_with(ip("127.0.0.1", 0),
                                    (ws__listen_options){.backlog = 1}, &addr);
   int clients[CLIENTS];
-  for (int i = 0; i < CLIENTS; i++)
+  assert_int_equal(listen(listener, 0), 0);
+  for (int i = 0; i < CLIENTS; i++) {
     assert_int_equal(ws__net_connect(&addr, &clients[i]), 0);
+    if (i == 0) wait_for(listener, POLLIN);
+  }
   assert_int_equal(ws__net_connect_result(wait_for(clients[0], POLLOUT)), 0);
   assert_int_equal(ws__net_connect_result(clients[CLIENTS - 1]), EINPROGRESS);
   for (int i = 0; i < CLIENTS; i++)

@@ -161,7 +161,7 @@ static void what_is_published_to_the_end_is_for_nobody(void **state) {
   net_open_pair(n, NULL, &client, &server);
   ws_server_close(n->server, 0, NULL, 0, 0);
   NET_UNTIL(n, n->server == NULL);
-  net_settle(n);
+  net_finish(n, client);
   assert_log(client, "close 1001 clean");
 }
 
