@@ -42,6 +42,7 @@ static void what_the_peer_said_survives_a_failed_write(void **state) {
     len += raw_make_frame(peer, all + len, 0x81, number, (size_t)digits);
   }
   raw_write(peer, all, len);
+  raw_deliver(peer);
   raw_close(peer);
   /* It is answered by a reset, which the next write meets. */
   ws_socket_send_binary(end->socket, large, sizeof(large));
