@@ -229,6 +229,16 @@ static void published_and_own_messages_mix(void **state) {
 
 /* -- Many at once ---------------------------------------------------------- */
 
+/* Nothing comes but what is sent, however long that takes. */
+static ws_conn_options unhurried(uint64_t max_send_queue) {
+  ws_conn_options options;
+  ws_conn_options_init(&options);
+  options.max_send_queue = max_send_queue;
+  options.send_timeout = WS_NEVER;
+  options.ping_interval = WS_NEVER;
+  return options;
+}
+
 static void publish_number(const group *g, const char *topic, int number,
                            const ws_socket *except) {
   char text[16];
@@ -245,9 +255,7 @@ static void assert_number(raw *peer, int number) {
 /* Rows 176, 180, 189. What is said between two turns of the loop leaves in the
  * order of the calls, counts at once, and is one write for each. */
 static void a_burst_is_one_write_for_each(void **state) {
-  ws_conn_options options;
-  ws_conn_options_init(&options);
-  options.ping_interval = WS_NEVER; /* It would be a write more. */
+  ws_conn_options options = unhurried(WS_UNLIMITED);
   group g;
   gather(&g, *state, &options, NULL);
   net_settle(g.n);
@@ -330,11 +338,13 @@ static void make_batch(uint8_t frames[BATCH * FRAME], unsigned number) {
   }
 }
 
-static void publish_batch(const group *g, const uint8_t *frames) {
+static void publish_batch(const group *g, const char *topic,
+                          const uint8_t *frames) {
   for (size_t i = 0; i < BATCH; i++) {
-    assert_int_equal(ws_server_publish(g->n->server, NULL, WS_BINARY,
-                                       frames + i * FRAME + 4, BODY, 0, NULL),
-                     0);
+    const uint8_t *body = frames + i * FRAME + 4;
+    assert_int_equal(
+        ws_server_publish(g->n->server, topic, WS_BINARY, body, BODY, 0, NULL),
+        0);
   }
 }
 
@@ -342,17 +352,13 @@ static void publish_batch(const group *g, const uint8_t *frames) {
 static void who_reads_late_gets_all(void **state) {
   net *n = *state;
   static uint8_t frames[BATCH * FRAME];
-  ws_conn_options options;
-  ws_conn_options_init(&options);
-  options.max_send_queue = WS_UNLIMITED;
-  options.send_timeout = WS_NEVER; /* However late. */
-  options.ping_interval = WS_NEVER;
+  ws_conn_options options = unhurried(WS_UNLIMITED);
   group g;
   gather(&g, n, &options, NULL);
   unsigned batches = 0;
   for (; queued(g.ends[0]) < 3 * sizeof(frames); batches++) {
     make_batch(frames, batches * BATCH);
-    publish_batch(&g, frames);
+    publish_batch(&g, NULL, frames);
     net_settle(n);
   }
   for (int k = MEMBERS - 1; k >= 0; k--) {
@@ -368,19 +374,18 @@ static void who_reads_late_gets_all(void **state) {
 /* Row 175. The bound of its queue holds for small messages too. */
 static void a_burst_beyond_the_bound_fails_who_does_not_read(void **state) {
   net *n = *state;
-  ws_conn_options options;
-  ws_conn_options_init(&options);
-  options.max_send_queue = (uint64_t)64 * 1024;
+  static uint8_t frames[BATCH * FRAME];
+  enum {
+    BOUND = 64 * 1024
+  };
+  ws_conn_options options = unhurried(BOUND);
   group g;
   gather(&g, n, &options, NULL);
   subscribe(&g, 0, "a");
-  char text[126] = {0};
+  make_batch(frames, 0);
   while (!g.ends[0]->is_over) {
-    for (int i = 0; i < 100; i++)
-      publish_number(&g, "a", i, NULL);
-    assert_int_equal(
-        ws_server_publish(n->server, "a", WS_BINARY, text, 126, 0, NULL), 0);
-    if (!g.ends[0]->is_over) assert_true(queued(g.ends[0]) <= 64 * 1024);
+    publish_batch(&g, "a", frames);
+    assert_true(queued(g.ends[0]) <= BOUND);
     net_settle(n);
   }
   assert_log(g.ends[0], "error SEND_QUEUE_FULL, close 1006 unclean");
