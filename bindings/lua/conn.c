@@ -15,9 +15,8 @@
 
 #define CONN_TYPE "libws.conn"
 
-/* Methods find these as their upvalues. */
-#define TYPE_UPVALUE   lua_upvalueindex(1)
-#define SHARED_UPVALUE lua_upvalueindex(2)
+/* Methods find the shared input as their upvalue. */
+#define SHARED_UPVALUE lua_upvalueindex(1)
 
 /* A message of 64 KiB with its head, or what a host reads at a time. */
 #define SHARED_SIZE (65 * 1024)
@@ -28,7 +27,11 @@ typedef struct shared_input {
   uint8_t bytes[SHARED_SIZE];
 } shared_input;
 
+/* By pointing here, a box says that it is one. */
+static const char box_mark = 1;
+
 typedef struct conn_box {
+  const char *mark;
   ws_conn *conn; /* NULL: closed, or not made yet. */
   ws_allocator allocator;
   uint8_t *input; /* What was fed and is not used up; may be NULL. */
@@ -75,12 +78,9 @@ static int conn_free(lua_State *L) {
  * type up by its name, for each of the calls that a message takes. */
 static conn_box *check_box(lua_State *L) {
   conn_box *box = lua_touserdata(L, 1);
-  if (box == NULL || !lua_getmetatable(L, 1)) {
-    luaL_checkudata(L, 1, CONN_TYPE);
-    return NULL; /* It has raised. */
-  }
-  if (!lua_rawequal(L, -1, TYPE_UPVALUE)) luaL_checkudata(L, 1, CONN_TYPE);
-  lua_pop(L, 1);
+  const bool is_box =
+      box != NULL && lua_rawlen(L, 1) == sizeof(*box) && box->mark == &box_mark;
+  if (!is_box) luaL_checkudata(L, 1, CONN_TYPE); /* Raises. */
   if (box->conn == NULL) lws_raise_err(L, WS_ERR_INVALID_STATE, NULL);
   return box;
 }
@@ -103,7 +103,7 @@ int lws_conn_new(lua_State *L) {
   lua_settop(L, 3);
   ws_conn_config *config = lws_to_config(L, 1, 3);
   conn_box *box = lua_newuserdata(L, sizeof(*box));
-  *box = (conn_box){.allocator = lws_allocator(L)};
+  *box = (conn_box){.mark = &box_mark, .allocator = lws_allocator(L)};
   luaL_getmetatable(L, CONN_TYPE);
   lua_setmetatable(L, -2);
   const int err = ws_conn_new(config, now, &box->conn);
@@ -164,25 +164,20 @@ static int conn_tick(lua_State *L) {
   return 0;
 }
 
-/* conn:deadline() -> seconds, or nil when nothing is waited for */
-static int conn_deadline(lua_State *L) {
-  const uint64_t deadline = ws_conn_deadline(check(L));
+static int push_deadline(lua_State *L, const ws_conn *conn) {
+  const uint64_t deadline = ws_conn_deadline(conn);
   if (deadline == WS_NO_DEADLINE) return 0;
   lua_pushnumber(L, (lua_Number)deadline / 1000);
   return 1;
 }
 
-static int feed(lua_State *L, conn_box *box, uint8_t *place, const char *data,
-                size_t len) {
-  memcpy(place, data, len);
-  const int err = ws_conn_feed(box->conn, place, len);
-  return err == 0 ? 0 : lws_raise_err(L, err, "earlier input is not used up");
+/* conn:deadline() -> seconds, or nil when nothing is waited for */
+static int conn_deadline(lua_State *L) {
+  return push_deadline(L, check(L));
 }
 
-/* conn:feed(data, now); without `now`, no time has gone by. Before the next
- * feed, next() has to return nothing. */
-static int conn_feed(lua_State *L) {
-  conn_box *box = check_box(L);
+/* Copies input to where the connection can unmask it. */
+static int feed(lua_State *L, conn_box *box) {
   size_t len;
   const char *data = lws_check_string(L, 2, "data", &len);
   if (!lua_isnoneornil(L, 3)) ws_conn_tick(box->conn, check_now(L, 3));
@@ -193,11 +188,21 @@ static int conn_feed(lua_State *L) {
   uint8_t *place;
   size_t room;
   ws_conn_input(box->conn, &place, &room);
-  if (room >= len) return feed(L, box, place, data, len);
-  if (!take_input(box, lua_touserdata(L, SHARED_UPVALUE), len)) {
-    return lws_raise_err(L, WS_ERR_NO_MEMORY, NULL);
+  if (room < len) {
+    if (!take_input(box, lua_touserdata(L, SHARED_UPVALUE), len)) {
+      return lws_raise_err(L, WS_ERR_NO_MEMORY, NULL);
+    }
+    place = box->input;
   }
-  return feed(L, box, box->input, data, len);
+  memcpy(place, data, len);
+  const int err = ws_conn_feed(box->conn, place, len);
+  return err == 0 ? 0 : lws_raise_err(L, err, "earlier input is not used up");
+}
+
+/* conn:feed(data, now); without `now`, no time has gone by. Before the next
+ * feed, next() has to return nothing. */
+static int conn_feed(lua_State *L) {
+  return feed(L, check_box(L));
 }
 
 static int conn_eof(lua_State *L) {
@@ -214,19 +219,43 @@ static int conn_abort(lua_State *L) {
 
 /* -- Events out ------------------------------------------------------------ */
 
-/* conn:next() -> type, values; or nothing, and then all input is used up. */
-static int conn_next(lua_State *L) {
-  conn_box *box = check_box(L);
+static size_t queued(const ws_conn *conn) {
+  ws_conn_stats stats;
+  ws_conn_get_stats(conn, &stats);
+  return (size_t)stats.bytes_queued;
+}
+
+/* All input is used up: nil, queued(), deadline(). */
+static int push_rest(lua_State *L, conn_box *box) {
+  free_input(box);
+  lua_pushnil(L);
+  lws_push_count(L, queued(box->conn));
+  return 2 + push_deadline(L, box->conn);
+}
+
+static int push_next(lua_State *L, conn_box *box) {
   luaL_checkstack(L, LWS_EVENT_STACK, "event");
   if (!box->has_event && !ws_conn_next_event(box->conn, &box->event)) {
-    free_input(box);
-    return 0;
+    return push_rest(L, box);
   }
   box->has_event = true;
   lua_pushinteger(L, box->event.type);
   const int count = lws_push_event_values(L, box->event.type, &box->event.u);
   box->has_event = false;
   return 1 + count;
+}
+
+/* conn:next() -> type, values; or when all input is used up, nil, what queued()
+ * returns, and what deadline() does. */
+static int conn_next(lua_State *L) {
+  return push_next(L, check_box(L));
+}
+
+/* conn:receive(data, now) is feed(data, now) and next(). */
+static int conn_receive(lua_State *L) {
+  conn_box *box = check_box(L);
+  feed(L, box);
+  return push_next(L, box);
 }
 
 static int conn_set_paused(lua_State *L) {
@@ -247,19 +276,23 @@ static int settle(lua_State *L, int err) {
   return lws_raise_if(L, err, NULL);
 }
 
-/* conn:send(data, is_binary, is_fragment, is_uncompressed) */
-static int conn_send(lua_State *L) {
-  conn_box *box = check_box(L);
+/* The arguments of conn:send() are at `index`. */
+static int send(lua_State *L, conn_box *box, int index) {
   size_t len;
-  const char *data = lws_check_string(L, 2, "data", &len);
-  const unsigned flags = lws_send_flags(L, 4);
-  ws_message_type type = lua_toboolean(L, 3) ? WS_BINARY : WS_TEXT;
+  const char *data = lws_check_string(L, index, "data", &len);
+  const unsigned flags = lws_send_flags(L, index + 2);
+  ws_message_type type = lua_toboolean(L, index + 1) ? WS_BINARY : WS_TEXT;
   if (box->unfinished != 0) type = box->unfinished;
   const int err = ws_conn_send(box->conn, type, data, len, flags);
   if (err == 0) {
     box->unfinished = flags & WS_SEND_FRAGMENT ? type : (ws_message_type)0;
   }
   return settle(L, err);
+}
+
+/* conn:send(data, is_binary, is_fragment, is_uncompressed) */
+static int conn_send(lua_State *L) {
+  return send(L, check_box(L), 2);
 }
 
 /* conn:send_message(message), of one made by message() */
@@ -314,36 +347,51 @@ static int conn_output(lua_State *L) {
   return 1;
 }
 
-/* conn:peek(max) -> the next bytes, as strings, as they lie in memory; nothing
- * if there are none. It is at most so many, and none is cut but the first. They
- * stay until consume() says that they have been written. */
-static int conn_peek(lua_State *L) {
-  const ws_conn *conn = check(L);
-  size_t left = (size_t)lws_check_whole(L, 2, "max", 1, INT_MAX);
+static int push_output(lua_State *L, const ws_conn *conn, size_t max) {
   ws_slice slices[MAX_SLICES];
   const size_t count = ws_conn_output(conn, slices, MAX_SLICES);
   if (count == 0) return 0;
   luaL_checkstack(L, MAX_SLICES, "output");
-  if (slices[0].len > left) slices[0].len = left;
+  if (slices[0].len > max) slices[0].len = max;
   size_t pushed = 0;
-  while (pushed < count && slices[pushed].len <= left) {
+  while (pushed < count && slices[pushed].len <= max) {
     const ws_slice *slice = &slices[pushed++];
     lua_pushlstring(L, (const char *)slice->data, slice->len);
-    left -= slice->len;
+    max -= slice->len;
   }
   return (int)pushed;
 }
 
-/* conn:consume(count) -> how much is left. What an end has dropped meanwhile is
- * nothing that can be consumed. */
+static size_t check_max(lua_State *L) {
+  return (size_t)lws_check_whole(L, 2, "max", 1, INT_MAX);
+}
+
+/* conn:peek(max) -> the next bytes, as strings, as they lie in memory; nothing
+ * if there are none. It is at most so many, and none is cut but the first. They
+ * stay until consume() is told that they have been written. */
+static int conn_peek(lua_State *L) {
+  const ws_conn *conn = check(L);
+  return push_output(L, conn, check_max(L));
+}
+
+/* conn:send_and_peek(max, data, is_binary, is_fragment, is_uncompressed) is
+ * send(data, ...) and peek(max). */
+static int conn_send_and_peek(lua_State *L) {
+  conn_box *box = check_box(L);
+  const size_t max = check_max(L);
+  send(L, box, 3);
+  return push_output(L, box->conn, max);
+}
+
+/* conn:consume(written) -> how much is left. What an end has dropped meanwhile
+ * is nothing that can be consumed. */
 static int conn_consume(lua_State *L) {
   ws_conn *conn = check(L);
-  const size_t count = (size_t)lws_check_whole(L, 2, "count", 0, INT_MAX);
-  ws_conn_stats stats;
-  ws_conn_get_stats(conn, &stats);
-  const size_t queued = (size_t)stats.bytes_queued;
-  ws_conn_consume(conn, count < queued ? count : queued);
-  lws_push_count(L, count < queued ? queued - count : 0);
+  const size_t had = queued(conn);
+  const size_t written = (size_t)lws_check_whole(L, 2, "written", 0, INT_MAX);
+  const size_t left = written < had ? had - written : 0;
+  ws_conn_consume(conn, had - left);
+  lws_push_count(L, left);
   return 1;
 }
 
@@ -378,9 +426,7 @@ static int conn_stats(lua_State *L) {
 
 /* Bytes that wait in output(). */
 static int conn_queued(lua_State *L) {
-  ws_conn_stats stats;
-  ws_conn_get_stats(check(L), &stats);
-  lws_push_count(L, stats.bytes_queued);
+  lws_push_count(L, queued(check(L)));
   return 1;
 }
 
@@ -396,9 +442,11 @@ void lws_conn_register(lua_State *L) {
       {"eof", conn_eof},
       {"abort", conn_abort},
       {"next", conn_next},
+      {"receive", conn_receive},
       {"set_paused", conn_set_paused},
       {"set_streaming", conn_set_streaming},
       {"send", conn_send},
+      {"send_and_peek", conn_send_and_peek},
       {"send_message", conn_send_message},
       {"ping", conn_ping},
       {"pong", conn_pong},
@@ -419,9 +467,8 @@ void lws_conn_register(lua_State *L) {
   lws_register_type(L, CONN_TYPE, none, conn_free);
   luaL_getmetatable(L, CONN_TYPE);
   lua_getfield(L, -1, "__index");
-  lua_pushvalue(L, -2);
   shared_input *shared = lua_newuserdata(L, sizeof(*shared));
   shared->is_taken = false;
-  luaL_setfuncs(L, methods, 2);
+  luaL_setfuncs(L, methods, 1);
   lua_pop(L, 2);
 }

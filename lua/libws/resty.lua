@@ -118,11 +118,10 @@ end
 --- Judges the request. Returns it, raw; or nil and the refusal: {answer, message,
 -- code, status}.
 local function judge(engine)
-  engine:feed(ngx.req.raw_header())
-  local _, raw = engine:next() -- REQUEST, or nothing before the answer is out.
-  if raw and raw.is_upgrade then
+  local kind, raw = engine:receive(ngx.req.raw_header(), connection.now())
+  if kind and raw.is_upgrade then -- REQUEST; there is none before a refusal is out.
     return raw
-  elseif raw then
+  elseif kind then
     engine:respond(426, "This is a WebSocket server.\n")
     return nil, {
       answer = take_output(engine),
@@ -131,9 +130,9 @@ local function judge(engine)
       status = 426,
     }
   end
-  local refusal = { answer = take_output(engine) }
-  _, refusal.code, refusal.message, _, _, _, refusal.status = engine:next()
-  return nil, refusal
+  local answer = take_output(engine)
+  local _, code, message, _, _, _, status = engine:next() -- ERROR
+  return nil, { answer = answer, message = message, code = code, status = status }
 end
 
 --- Accepts a handshake. Returns the request as applications see it.

@@ -681,10 +681,18 @@ function Conn:tick(now) end
 ---@return number?
 function Conn:deadline() end
 
----The next event and its values; nothing when all input is used up.
+---The next event and its values; when all input is used up, nil, what queued() and
+---what deadline() return.
 ---@return integer? kind
 ---@return any ...
 function Conn:next() end
+
+---feed() and the first next().
+---@param data string
+---@param now? number
+---@return integer? kind
+---@return any ...
+function Conn:receive(data, now) end
 
 ---Takes out the next bytes to write.
 ---@return string?
@@ -696,15 +704,24 @@ function Conn:output() end
 function Conn:peek(max) end
 
 ---So many bytes have been written.
----@param count integer
+---@param written integer
 ---@return integer left
-function Conn:consume(count) end
+function Conn:consume(written) end
 
 ---@param data string
 ---@param is_binary? boolean
 ---@param is_fragment? boolean More of it follows.
 ---@param is_uncompressed? boolean
 function Conn:send(data, is_binary, is_fragment, is_uncompressed) end
+
+---send() and peek().
+---@param max integer
+---@param data string
+---@param is_binary? boolean
+---@param is_fragment? boolean More of it follows.
+---@param is_uncompressed? boolean
+---@return string ...
+function Conn:send_and_peek(max, data, is_binary, is_fragment, is_uncompressed) end
 
 ---@param message libws.codec.Message
 function Conn:send_message(message) end

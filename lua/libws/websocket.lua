@@ -51,11 +51,12 @@ function websocket.new(handle, fields)
   local ws = fields
   ws._handle = handle
   ws._listeners = {}
+  ws._inbox = false
   return setmetatable(ws, meta)
 end
 
 -- What an object has until it gets its own.
-local defaults = { _binary_type = "blob", _high_water = 1024 * 1024, _inbox = false }
+local defaults = { _binary_type = "blob", _high_water = 1024 * 1024 }
 
 -- WHATWG WebSockets 7, "Garbage collection": which listeners keep a WebSocket
 -- alive that nobody refers to. Ours beyond the browser's count as message.
@@ -324,7 +325,7 @@ end
 --- Takes the inbox away from a socket that listeners, or nobody, read from.
 function WebSocket:_drop_inbox()
   if self._inbox and not self._is_pulled and not has_messages(self) then
-    self._inbox = nil
+    self._inbox = false
     update_pause(self)
   end
 end

@@ -1,12 +1,16 @@
 --- A connection in nginx: the engine of libws.codec, a cosocket, and the two light
 -- threads that carry bytes between them.
 --
--- The keeper lives as long as the connection. It alone writes, and it keeps the
+-- The keeper lives as long as the connection. It writes, and it keeps the
 -- deadlines; whoever changes the engine signals it, and may do so from any
 -- request of the worker, because that touches no cosocket. Its child, the
 -- reader, feeds the engine, pulls events and calls the handlers. While the
 -- reader is idle, that is, waits for input or must not read, the keeper pulls
 -- what time and writing have caused.
+--
+-- To wake the keeper costs as much as an answer does. So the light thread that has
+-- just got a message, with none behind it, writes its answer itself; whatever else
+-- is sent leaves together. One thread writes at a time.
 --
 -- nginx remembers every light thread until its request ends, so none is made for
 -- events that come often.
@@ -20,6 +24,7 @@ local websocket = require "libws.websocket"
 
 ffi.cdef "extern volatile uintptr_t ngx_current_msec;"
 
+local get_request = require("resty.core.base").get_request
 local C, running, status = ffi.C, coroutine.running, coroutine.status
 local spawn, kill, join = ngx.thread.spawn, ngx.thread.kill, ngx.thread.wait
 local on = websocket.on
@@ -29,6 +34,10 @@ local READ_SIZE = 64 * 1024
 local WRITE_SIZE = 120 * 1024
 local DEFAULT_SEND_TIMEOUT = 30
 local CLOSED = 3
+local MESSAGE = codec.MESSAGE
+
+-- RFC 6455 section 5.2: the most that is before the payload of a frame.
+local MAX_HEAD = 14
 
 -- The shortest wait that nginx knows, and the longest, in milliseconds.
 local MIN_WAIT, MAX_TIMEOUT = 0.001, loop.FOREVER * 1000
@@ -71,10 +80,15 @@ function connection.new(engine, sock, options, dial)
     wakeup = semaphore.new(),
     is_waiting = false, -- For wakeup.
     is_signalled = false,
+    request = get_request(),
+    -- The light thread that is writing; the one that may write what it sends next.
+    writer = false,
+    answerer = false,
     alarm = 0, -- When it will look by itself.
-    helpers = {}, -- Its other children.
+    helpers = {}, -- Other light threads that it has to forget when they end.
     -- The light thread that reads; false when there shall be another.
     reader = false,
+    input_size = 0, -- Of what it has read last.
     is_idle = false,
     is_paused = false,
     is_stalled = false, -- Paused by us, while a handler waits.
@@ -101,6 +115,12 @@ local function abandon(self)
   until not note(self.engine:next())
 end
 
+--- Whether the keeper, which waits, is still there: ngx.semaphore counts a waiting
+-- thread as -1.
+local function is_kept(self)
+  return self.wakeup:count() < 0
+end
+
 --- Has the keeper look at what is to be written and when it is needed next.
 local function signal(self)
   if self.is_signalled then
@@ -109,9 +129,7 @@ local function signal(self)
   self.is_signalled = true
   if not self.is_waiting then
     return
-  end
-  -- ngx.semaphore counts a waiting thread as -1.
-  if self.wakeup:count() < 0 then
+  elseif is_kept(self) then
     self.wakeup:post()
   else
     abandon(self)
@@ -128,19 +146,16 @@ local function wait_for_signal(self)
   self.is_signalled = false
 end
 
---- After the reader has pulled what there was: whether the keeper has something
--- to do about it.
-local function is_keeper_needed(self)
-  local engine = self.engine
-  return engine:queued() > 0 or (engine:deadline() or math.huge) < self.alarm
-end
-
 -- -- Events --------------------------------------------------------------------
 
 -- By event type: take[type](self, values...) -> event, listeners.
 local take = {}
 
-for _, kind in ipairs { "message", "ping", "pong", "drain" } do
+take[MESSAGE] = function(self, data, binary, is_first, is_last)
+  return on.message(self.ws, data, binary, is_first, is_last)
+end
+
+for _, kind in ipairs { "ping", "pong", "drain" } do
   local handle = on[kind]
   take[codec[kind:upper()]] = function(self, ...)
     return handle(self.ws, ...)
@@ -178,31 +193,51 @@ local function fail(self, code, message)
   self.engine:abort(true)
 end
 
--- -- The reader ----------------------------------------------------------------
+-- -- Writing -------------------------------------------------------------------
 
-local function deliver(self, kind, ...)
-  if not kind then
+--- What sock:send() takes, of what the engine shows.
+local function gather(first, second, ...)
+  return second and { first, second, ... } or first
+end
+
+--- Returns how much is left.
+local function write_some(self, bytes)
+  local sent, problem = self.sock:send(bytes)
+  if problem == "timeout" then
+    fail(self, "WS_ERR_SEND_TIMEOUT", "the peer takes no data (send_timeout)")
+  elseif not sent then
+    fail(self, "WS_ERR_TRANSPORT", problem)
+  end
+  local left = self.engine:consume(sent or 0)
+  return left
+end
+
+--- Writes all there is; `bytes` is the first of it.
+local function write_all(self, me, bytes)
+  self.writer = me
+  local left = write_some(self, bytes)
+  while left > 0 do
+    left = write_some(self, gather(self.engine:peek(WRITE_SIZE)))
+  end
+  self.writer = false
+  if self.is_over and self.sock.close then
+    self.sock:close()
+  end
+  if rawget(self.ws, "_drainer") then
+    loop:wake(self.ws, "_drainer")
+  end
+end
+
+--- Writes if there is something, and nobody else does. Returns whether it has.
+local function write(self, me, queued)
+  if queued == 0 or self.writer or self.dial then
     return false
   end
-  local e, listeners = take[kind](self, ...)
-  if e then
-    loop:dispatch(e, listeners)
-  end
+  write_all(self, me, gather(self.engine:peek(WRITE_SIZE)))
   return true
 end
 
---- Pulls and dispatches until all input is used up, or another reader has taken
--- over while a handler waited.
-local function pump(self, me)
-  local engine = self.engine
-  while self.reader == me and deliver(self, engine:next()) do
-  end
-  if self.is_stalled and self.reader == me then
-    self.is_stalled = false
-    engine:set_paused(self.is_paused)
-    return pump(self, me)
-  end
-end
+-- -- The reader ----------------------------------------------------------------
 
 local function open_socket(self)
   self.is_idle = true
@@ -214,86 +249,112 @@ local function open_socket(self)
   end
 end
 
---- Waits for input and feeds it; or, paused, for resume().
+--- Dispatches an event. A handler may answer a message at once if it is all that
+-- has come.
+local function deliver(self, me, kind, ...)
+  local e, listeners = take[kind](self, ...)
+  if e then
+    self.answerer = kind == MESSAGE and self.input_size - #(...) <= MAX_HEAD and me
+    loop:dispatch(e, listeners)
+  end
+end
+
+--- After all input has been used, with what the engine says then. Returns whether
+-- there may be events again.
+local function settle(self, me, queued, deadline)
+  if self.is_stalled then
+    self.is_stalled = false
+    self.engine:set_paused(self.is_paused)
+    return true
+  elseif self.is_signalled then
+    return false -- The keeper sees to all.
+  elseif write(self, me, queued) then
+    return true
+  elseif deadline and deadline < self.alarm then
+    signal(self)
+  end
+  return false
+end
+
+--- Waits for input and feeds it; or, paused, for resume(). Returns the next event.
 local function wait_for_input(self)
+  local engine = self.engine
   self.is_idle = true
   if self.is_paused then
     self.resumed:wait(loop.FOREVER)
     self.is_idle = false
-    return
+    return engine:next()
   end
   local data, problem = self.sock:receiveany(READ_SIZE)
   self.is_idle = false
   if data then
-    self.engine:feed(data, now())
-    return
+    self.input_size = #data
+    return engine:receive(data, now())
   end
-  self.engine:tick(now())
+  engine:tick(now())
   if problem == "closed" then
-    self.engine:eof()
+    engine:eof()
   elseif problem ~= "timeout" then
     fail(self, "WS_ERR_TRANSPORT", problem)
   end
+  return engine:next()
 end
 
+--- Until the end, or until another reader has taken over while a handler waited.
 local function read(self)
-  local me = running()
+  local me, engine = running(), self.engine
   self.reader = me
   if self.dial then
     open_socket(self)
   end
-  pump(self, me)
-  while self.reader == me and not self.is_over do
-    if not self.is_signalled and is_keeper_needed(self) then
-      signal(self)
+  local kind, a, b, c, d, e, f, g = engine:next()
+  while kind or not self.is_over do
+    if kind then
+      deliver(self, me, kind, a, b, c, d, e, f, g)
+      if self.reader ~= me then
+        break
+      end
+      kind, a, b, c, d, e, f, g = engine:next()
+    elseif settle(self, me, a, b) then
+      kind, a, b, c, d, e, f, g = engine:next()
+    else
+      kind, a, b, c, d, e, f, g = wait_for_input(self)
     end
-    wait_for_input(self)
-    pump(self, me)
   end
   signal(self)
 end
 
---- To be called before the running light thread waits for this connection: if it
--- is the reader, in a handler, another one takes its place.
+--- Another light thread takes the place of the reader, which a handler keeps
+-- waiting.
+local function replace_reader(self)
+  table.insert(self.helpers, self.reader)
+  self.reader = false
+end
+
+--- To be called before the running light thread waits for this connection.
 function Connection:let_others_read()
-  local me = running()
-  if self.reader == me then
-    self.reader = false
-    table.insert(self.helpers, me)
+  if self.reader == running() then
+    replace_reader(self)
+    signal(self)
+  end
+end
+
+--- To be called when the running light thread has waited for this connection: what
+-- it sends next may leave at once.
+function Connection:let_answer()
+  self.answerer = running()
+end
+
+--- To be called now and then: a reader that writes, and still does, waits for a peer
+-- that takes nothing, which perhaps waits for us to read.
+function Connection:look_after_reader()
+  if self.writer and self.writer == self.reader then
+    replace_reader(self)
     signal(self)
   end
 end
 
 -- -- The keeper ----------------------------------------------------------------
-
-local function send(sock, first, ...)
-  return sock:send(select("#", ...) == 0 and first or { first, ... })
-end
-
---- Writes some of what there is. Returns how much is left.
-local function write_some(self)
-  local sent, problem = send(self.sock, self.engine:peek(WRITE_SIZE))
-  if problem == "timeout" then
-    fail(self, "WS_ERR_SEND_TIMEOUT", "the peer takes no data (send_timeout)")
-  elseif not sent then
-    fail(self, "WS_ERR_TRANSPORT", problem)
-  end
-  return self.engine:consume(sent or 0)
-end
-
---- Writes what there is. Returns whether there was anything.
-local function write(self)
-  local engine = self.engine
-  if self.dial or engine:queued() == 0 then
-    return false
-  end
-  repeat
-  until write_some(self) == 0
-  if rawget(self.ws, "_drainer") and engine:queued() <= self.ws._high_water then
-    loop:wake(self.ws, "_drainer")
-  end
-  return true
-end
 
 --- Has nginx forget those that have ended.
 local function reap(self)
@@ -316,8 +377,8 @@ local function deliver_aside(self, kind, ...)
   return true
 end
 
---- Pulls what time and writing have caused. When that is due while a handler of the reader
--- waits, the input has to wait too, and so the peer is not blamed for us.
+--- Pulls what time and writing have caused. When that is due while a handler of
+-- the reader waits, the input has to wait too, and so the peer is not blamed for us.
 local function pull(self)
   local engine = self.engine
   if not self.is_idle then
@@ -332,27 +393,29 @@ local function pull(self)
   until not deliver_aside(self, engine:next())
 end
 
---- Ends the transport. The socket of a request ends with the request.
+--- Ends the transport. The socket of a request ends with the request; a writer
+-- closes another when it is done.
 local function hang_up(self)
   if self.is_idle then
     kill(self.reader)
   end
-  if self.sock.close then
+  if self.sock.close and not self.writer then
     self.sock:close()
   end
 end
 
 local function keep(self)
+  local me, engine = running(), self.engine
   repeat
     wait_for_signal(self)
     if not self.reader then
       spawn(read, self)
     end
-    self.engine:tick(now())
-    write(self)
+    engine:tick(now())
+    write(self, me, engine:queued())
     repeat
       pull(self)
-    until not write(self)
+    until not write(self, me, engine:queued())
     reap(self)
   until self.is_over
   hang_up(self)
@@ -376,9 +439,28 @@ local function send_held(self)
   end
 end
 
+--- Whether the light thread `me` is running, and may write. nginx uses those that
+-- have ended again, for other requests too.
+local function may_write(self, me)
+  return me == running()
+    and get_request() == self.request
+    and self.is_waiting
+    and is_kept(self)
+    and not (self.writer or self.held)
+end
+
 function Connection:send(data, binary, is_fragment, is_uncompressed)
-  self.engine:send(data, binary, is_fragment, is_uncompressed)
   self.is_in_message = is_fragment or false
+  local me = self.answerer
+  if me and may_write(self, me) then
+    self.answerer = false
+    local bytes = gather(self.engine:send_and_peek(WRITE_SIZE, data, binary, is_fragment, is_uncompressed))
+    if bytes then
+      return write_all(self, me, bytes)
+    end
+    return signal(self)
+  end
+  self.engine:send(data, binary, is_fragment, is_uncompressed)
   if self.held and not is_fragment then
     send_held(self)
   end

@@ -39,6 +39,10 @@ function loop.suspend(_, ws, key, timeout)
   if ws[key] == gate then
     ws[key] = nil
   end
+  local inbox = ws._inbox
+  if inbox and inbox.first == inbox.last then
+    ws._handle:let_answer()
+  end
   if problem and problem ~= "timeout" then
     errors.raise("InvalidStateError", "cannot wait here: %s", problem)
   end
@@ -69,16 +73,21 @@ local function report(err)
   errors.report(running(), err)
 end
 
+local function call(e, listeners, at)
+  local listener = listeners[at]
+  if not listener or e[IS_STOPPED] then
+    return
+  end
+  if not listener.is_removed then
+    xpcall(target.take(e[TARGET]._listeners, e[TYPE], listener), report, e)
+  end
+  return call(e, listeners, at + 1)
+end
+
 --- Calls the listeners of an event. One that raises does not harm the others.
 function loop.dispatch(_, e, listeners)
-  local lists = e[TARGET]._listeners
-  for _, listener in ipairs(listeners or {}) do
-    if e[IS_STOPPED] then
-      break
-    end
-    if not listener.is_removed then
-      xpcall(target.take(lists, e[TYPE], listener), report, e)
-    end
+  if listeners then
+    call(e, listeners, 1)
   end
   e[PHASE] = 0
 end

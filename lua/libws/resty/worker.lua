@@ -13,8 +13,8 @@ local websocket = require "libws.websocket"
 local OPEN = 1
 local GOING_AWAY = 1001
 
--- Seconds until the timer that waits for the worker's end is set again.
-local WATCH_TIME = 24 * 3600
+-- Seconds between looks after the connections.
+local WATCH_TIME = 1
 
 local worker = {}
 
@@ -107,7 +107,7 @@ function Server:broadcast(data, o)
   send_to(members, data, o)
 end
 
--- -- The end of the worker -----------------------------------------------------
+-- -- Looking after connections -------------------------------------------------
 
 local connections = new_set()
 local is_watched = false
@@ -127,7 +127,12 @@ local function on_timer(is_exiting)
   is_watched = false
   if is_exiting then
     ngx.timer.at(0, close_all)
-  elseif next(connections) then
+    return
+  end
+  for connection in pairs(connections) do
+    connection:look_after_reader()
+  end
+  if next(connections) then
     watch()
   end
 end

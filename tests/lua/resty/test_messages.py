@@ -1,5 +1,6 @@
 """Messages, limits, keepalive and ends, through the request's socket."""
 
+import socket
 import struct
 
 import pytest
@@ -126,6 +127,20 @@ def test_who_reads_late_makes_the_client_wait_and_gets_everything(nginx, connect
     (nginx.folder / "go").write_text("")
     client.send_raw(data[sent:])
     assert client.read_message() == b"5001 5000003"
+
+
+def test_answers_that_nobody_takes_do_not_keep_from_reading(connect):
+    # The client writes all before it reads: more than fits between the two, less than
+    # max_send_queue.
+    client = connect("echo-events")
+    for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+        client.socket.setsockopt(socket.SOL_SOCKET, buffer, 65536)
+    count, message = 150, b"x" * 100000
+    for _ in range(count):
+        client.send(message, BINARY)
+    for _ in range(count):
+        assert client.read_message() == message
+    assert client.close() == 1000
 
 
 def test_messages_in_pieces_both_ways(connect):
