@@ -268,7 +268,7 @@ static int send_shared(end *self, ws_message_type type, const void *data,
 /* What the pipe does not take at once is copied. */
 static void flush_borrowed(world *w, end *self) {
   write_out_early(self, next(w) * 32u);
-  (void)ws__conn_own_output(self->conn);
+  (void)ws_conn_own_output(self->conn);
   check(self);
   ws__conn_settle(self->conn);
 }
@@ -282,7 +282,7 @@ static int send_as(end *self, unsigned how, const void *data, size_t size) {
     return send_shared(self, type, data, size, flags);
   }
   return (how & SEND_BORROWED) != 0
-             ? ws__conn_send_borrowed(self->conn, type, data, size, flags)
+             ? ws_conn_send_borrowed(self->conn, type, data, size, flags)
              : ws_conn_send(self->conn, type, data, size, flags);
 }
 

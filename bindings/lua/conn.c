@@ -3,7 +3,11 @@
  * What is fed is copied, since Lua's strings cannot be unmasked in place: to
  * where the connection wants it if it says so, otherwise to a block that lives
  * until all of it has been used. Mostly that is the one block that all
- * connections of a state share, which one after the other uses. */
+ * connections of a state share, which one after the other uses.
+ *
+ * What is sent is copied too, but a long message that is shown in the same
+ * call: that one is lent to the connection, and given out again as the string
+ * that it is, until consume() says how much of it has been written. */
 #include "conn.h"
 #include "config.h"
 #include "convert.h"
@@ -30,6 +34,13 @@ typedef struct shared_input {
 /* By pointing here, a box says that it is one. */
 static const char box_mark = 1;
 
+/* A string that the connection has borrowed. */
+typedef struct loan {
+  const char *data;
+  size_t len;
+  int reference; /* Keeps it; LUA_NOREF when there is none. */
+} loan;
+
 typedef struct conn_box {
   const char *mark;
   ws_conn *conn; /* NULL: closed, or not made yet. */
@@ -38,7 +49,8 @@ typedef struct conn_box {
   size_t input_size;
   shared_input *shared;       /* If that is where `input` points, else NULL. */
   ws_message_type unfinished; /* Of a message sent in fragments; or 0. */
-  ws_conn_event event;        /* Pulled, but not yet given to Lua. */
+  loan loan;
+  ws_conn_event event; /* Pulled, but not yet given to Lua. */
   bool has_event;
 } conn_box;
 
@@ -64,6 +76,11 @@ static void free_input(conn_box *box) {
   box->input = NULL;
 }
 
+static void drop_loan(lua_State *L, conn_box *box) {
+  luaL_unref(L, LUA_REGISTRYINDEX, box->loan.reference);
+  box->loan = (loan){.reference = LUA_NOREF};
+}
+
 /* Idempotent, and the collector. */
 static int conn_free(lua_State *L) {
   conn_box *box = luaL_checkudata(L, 1, CONN_TYPE);
@@ -71,6 +88,7 @@ static int conn_free(lua_State *L) {
   ws_conn_free(box->conn);
   box->conn = NULL;
   free_input(box);
+  drop_loan(L, box);
   return 0;
 }
 
@@ -103,7 +121,9 @@ int lws_conn_new(lua_State *L) {
   lua_settop(L, 3);
   ws_conn_config *config = lws_to_config(L, 1, 3);
   conn_box *box = lua_newuserdata(L, sizeof(*box));
-  *box = (conn_box){.mark = &box_mark, .allocator = lws_allocator(L)};
+  *box = (conn_box){.mark = &box_mark,
+                    .allocator = lws_allocator(L),
+                    .loan = {.reference = LUA_NOREF}};
   luaL_getmetatable(L, CONN_TYPE);
   lua_setmetatable(L, -2);
   const int err = ws_conn_new(config, now, &box->conn);
@@ -276,14 +296,19 @@ static int settle(lua_State *L, int err) {
   return lws_raise_if(L, err, NULL);
 }
 
-/* The arguments of conn:send() are at `index`. */
-static int send(lua_State *L, conn_box *box, int index) {
+/* How messages are sent: ws_conn_send() or ws_conn_send_borrowed(). */
+typedef int send_fn(ws_conn *conn, ws_message_type type, const void *data,
+                    size_t len, unsigned flags);
+
+/* Sends what stands at `index`, with the other arguments of conn:send() behind
+ * it. */
+static int send_with(send_fn *send, lua_State *L, conn_box *box, int index) {
   size_t len;
   const char *data = lws_check_string(L, index, "data", &len);
   const unsigned flags = lws_send_flags(L, index + 2);
   ws_message_type type = lua_toboolean(L, index + 1) ? WS_BINARY : WS_TEXT;
   if (box->unfinished != 0) type = box->unfinished;
-  const int err = ws_conn_send(box->conn, type, data, len, flags);
+  const int err = send(box->conn, type, data, len, flags);
   if (err == 0) {
     box->unfinished = flags & WS_SEND_FRAGMENT ? type : (ws_message_type)0;
   }
@@ -292,7 +317,7 @@ static int send(lua_State *L, conn_box *box, int index) {
 
 /* conn:send(data, is_binary, is_fragment, is_uncompressed) */
 static int conn_send(lua_State *L) {
-  return send(L, check_box(L), 2);
+  return send_with(ws_conn_send, L, check_box(L), 2);
 }
 
 /* conn:send_message(message), of one made by message() */
@@ -329,12 +354,28 @@ static int conn_close_with(lua_State *L) {
 
 #define MAX_SLICES 16
 
+/* To keep a string costs more than to copy one that is shorter than this. */
+#define LOAN_MIN ((size_t)4096)
+
+/* Says what has been written; a loan ends with it. Returns how much is left. */
+static size_t consume(lua_State *L, conn_box *box, size_t written) {
+  /* What an end has dropped meanwhile is nothing that can be consumed. */
+  const size_t had = queued(box->conn);
+  if (written > had) written = had;
+  ws_conn_consume(box->conn, written);
+  if (box->loan.reference != LUA_NOREF) {
+    (void)ws_conn_own_output(box->conn); /* Events tell of a failure. */
+    drop_loan(L, box);
+  }
+  return had - written;
+}
+
 /* conn:output() -> the next bytes to write, or nil. They are taken out only
  * when the string has been made. */
 static int conn_output(lua_State *L) {
-  ws_conn *conn = check(L);
+  conn_box *box = check_box(L);
   ws_slice slices[MAX_SLICES];
-  const size_t count = ws_conn_output(conn, slices, MAX_SLICES);
+  const size_t count = ws_conn_output(box->conn, slices, MAX_SLICES);
   if (count == 0) return 0;
   luaL_checkstack(L, MAX_SLICES, "output");
   size_t total = 0;
@@ -343,21 +384,29 @@ static int conn_output(lua_State *L) {
     total += slices[i].len;
   }
   lua_concat(L, (int)count);
-  ws_conn_consume(conn, total);
+  consume(L, box, total);
   return 1;
 }
 
-static int push_output(lua_State *L, const ws_conn *conn, size_t max) {
+static void push_slice(lua_State *L, const loan *lent, const ws_slice *slice) {
+  const char *data = (const char *)slice->data;
+  if (data == lent->data && slice->len == lent->len) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lent->reference);
+  } else {
+    lua_pushlstring(L, data, slice->len);
+  }
+}
+
+static int push_output(lua_State *L, const conn_box *box, size_t max) {
   ws_slice slices[MAX_SLICES];
-  const size_t count = ws_conn_output(conn, slices, MAX_SLICES);
+  const size_t count = ws_conn_output(box->conn, slices, MAX_SLICES);
   if (count == 0) return 0;
   luaL_checkstack(L, MAX_SLICES, "output");
   if (slices[0].len > max) slices[0].len = max;
   size_t pushed = 0;
   while (pushed < count && slices[pushed].len <= max) {
-    const ws_slice *slice = &slices[pushed++];
-    lua_pushlstring(L, (const char *)slice->data, slice->len);
-    max -= slice->len;
+    push_slice(L, &box->loan, &slices[pushed]);
+    max -= slices[pushed++].len;
   }
   return (int)pushed;
 }
@@ -368,10 +417,17 @@ static size_t check_max(lua_State *L) {
 
 /* conn:peek(max) -> the next bytes, as strings, as they lie in memory; nothing
  * if there are none. It is at most so many, and none is cut but the first. They
- * stay until consume() is told that they have been written. */
+ * stay until consume() says that they have been written. */
 static int conn_peek(lua_State *L) {
-  const ws_conn *conn = check(L);
-  return push_output(L, conn, check_max(L));
+  const conn_box *box = check_box(L);
+  return push_output(L, box, check_max(L));
+}
+
+/* Lends the string at `index` to the connection. */
+static void lend(lua_State *L, conn_box *box, int index) {
+  lua_pushvalue(L, index);
+  box->loan.reference = luaL_ref(L, LUA_REGISTRYINDEX);
+  box->loan.data = lua_tolstring(L, index, &box->loan.len);
 }
 
 /* conn:send_and_peek(max, data, is_binary, is_fragment, is_uncompressed) is
@@ -379,19 +435,22 @@ static int conn_peek(lua_State *L) {
 static int conn_send_and_peek(lua_State *L) {
   conn_box *box = check_box(L);
   const size_t max = check_max(L);
-  send(L, box, 3);
-  return push_output(L, box->conn, max);
+  size_t len;
+  (void)lws_check_string(L, 3, "data", &len);
+  if (len < LOAN_MIN || len > max || box->loan.reference != LUA_NOREF) {
+    send_with(ws_conn_send, L, box, 3);
+  } else {
+    lend(L, box, 3);
+    send_with(ws_conn_send_borrowed, L, box, 3);
+  }
+  return push_output(L, box, max);
 }
 
-/* conn:consume(written) -> how much is left. What an end has dropped meanwhile
- * is nothing that can be consumed. */
+/* conn:consume(written) -> how much is left. */
 static int conn_consume(lua_State *L) {
-  ws_conn *conn = check(L);
-  const size_t had = queued(conn);
-  const size_t written = (size_t)lws_check_whole(L, 2, "written", 0, INT_MAX);
-  const size_t left = written < had ? had - written : 0;
-  ws_conn_consume(conn, had - left);
-  lws_push_count(L, left);
+  conn_box *box = check_box(L);
+  const int written = lws_check_whole(L, 2, "written", 0, INT_MAX);
+  lws_push_count(L, consume(L, box, (size_t)written));
   return 1;
 }
 

@@ -78,6 +78,7 @@ local function in_memory()
     end
     if conn:next() == codec.OPEN then
       conn:send_message(codec.message(config, ("x"):rep(2000)))
+      conn:send_and_peek(10000, ("y"):rep(5000), true, false, true)
     end
     while conn:queued() > 0 do
       conn:consume(#(conn:peek(1000) or ""))

@@ -289,12 +289,12 @@ static void large_payload_of_a_server_can_be_borrowed(void **state) {
   uint8_t *data = malloc(LARGE);
   assert_non_null(data);
   memcpy(data, letters('a', LARGE), LARGE);
-  assert_int_equal(ws__conn_send_borrowed(b.conn, WS_TEXT, data, LARGE, 0), 0);
+  assert_int_equal(ws_conn_send_borrowed(b.conn, WS_TEXT, data, LARGE, 0), 0);
   ws_slice slices[3];
   assert_int_equal(ws_conn_output(b.conn, slices, 3), 2);
   assert_ptr_equal(slices[1].data, data);
   ws__conn_consume_early(b.conn, 4 + 5000);
-  assert_int_equal(ws__conn_own_output(b.conn), 0);
+  assert_int_equal(ws_conn_own_output(b.conn), 0);
   free(data);
   assert_int_equal(ws_conn_buffered_amount(b.conn), LARGE);
   ws__conn_settle(b.conn);
@@ -305,12 +305,12 @@ static void large_payload_of_a_server_can_be_borrowed(void **state) {
   bench_free(&b);
 }
 
-/* Whether the data may go away without ws__conn_own_output(). */
+/* Whether the data may go away without ws_conn_own_output(). */
 static void assert_copies(bench *b, size_t len, unsigned flags) {
   uint8_t *data = malloc(len);
   assert_non_null(data);
   memcpy(data, letters('a', len), len);
-  assert_int_equal(ws__conn_send_borrowed(b->conn, WS_TEXT, data, len, flags),
+  assert_int_equal(ws_conn_send_borrowed(b->conn, WS_TEXT, data, len, flags),
                    0);
   free(data);
   driver_settle(&b->d);
@@ -340,7 +340,7 @@ static void borrowed_text_is_checked(void **state) {
   uint8_t data[5000] = {0};
   data[4999] = 0xFF;
   assert_int_equal(
-      ws__conn_send_borrowed(b.conn, WS_TEXT, data, sizeof(data), 0),
+      ws_conn_send_borrowed(b.conn, WS_TEXT, data, sizeof(data), 0),
       WS_ERR_INVALID_UTF8);
   assert_int_equal(queued(b.conn), 0);
   bench_free(&b);
@@ -352,10 +352,10 @@ borrowed_payload_that_cannot_be_copied_ends_the_connection(void **state) {
   (void)state;
   bench b = bench_open(WS_ROLE_SERVER, NULL);
   const uint8_t *data = letters('a', LARGE);
-  assert_int_equal(ws__conn_send_borrowed(b.conn, WS_TEXT, data, LARGE, 0), 0);
+  assert_int_equal(ws_conn_send_borrowed(b.conn, WS_TEXT, data, LARGE, 0), 0);
   ws__conn_consume_early(b.conn, 10);
   memory.fail_at = memory.calls;
-  assert_int_equal(ws__conn_own_output(b.conn), WS_ERR_NO_MEMORY);
+  assert_int_equal(ws_conn_own_output(b.conn), WS_ERR_NO_MEMORY);
   ws__conn_settle(b.conn);
   assert_int_equal(queued(b.conn), 0);
   ws_conn_event event;

@@ -517,6 +517,19 @@ enum ws_send_flags {
 WS_API int ws_conn_send(ws_conn *conn, ws_message_type type, const void *data,
                         size_t len, unsigned flags);
 
+/* ws_conn_send(), but what goes out as it is, a server's message without
+ * compression, need not be copied: ws_conn_output() shows it where it lies. It
+ * must stay there until ws_conn_own_output() or ws_conn_free(). Whoever writes
+ * between the two copies only what the transport did not take.
+ * Returns as ws_conn_send() does. Since 0.1. */
+WS_API int ws_conn_send_borrowed(ws_conn *conn, ws_message_type type,
+                                 const void *data, size_t len, unsigned flags);
+
+/* Copies what is left of all that ws_conn_send_borrowed() has shown.
+ * Returns 0, or WS_ERR_NO_MEMORY, and then the connection has failed.
+ * Since 0.1. */
+WS_API int ws_conn_own_output(ws_conn *conn);
+
 /* ws_conn_send() of one whole text message, checked. */
 static inline int ws_conn_send_text(ws_conn *conn, const char *text,
                                     size_t len) {

@@ -206,7 +206,7 @@ static void write_broke(ws_socket *socket) {
 static bool own_output(ws_socket *socket) {
   if (!socket->has_borrowed) return false;
   socket->has_borrowed = false;
-  return ws__conn_own_output(&socket->conn) != 0;
+  return ws_conn_own_output(&socket->conn) != 0;
 }
 
 /* Reads once and feeds the connection. Returns whether there may be events. */

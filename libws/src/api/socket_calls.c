@@ -26,10 +26,10 @@ static_assert(WS_ERROR_SIZE == WS__DETAIL_SIZE, "any detail fits");
  * copied. */
 static int send_borrowed(ws_socket *socket, ws_message_type type,
                          const void *data, size_t len, unsigned flags) {
-  const int err = ws__conn_send_borrowed(&socket->conn, type, data, len, flags);
+  const int err = ws_conn_send_borrowed(&socket->conn, type, data, len, flags);
   if (err != 0) return err;
   ws__socket_flush_early(socket);
-  return ws__conn_own_output(&socket->conn);
+  return ws_conn_own_output(&socket->conn);
 }
 
 /* Whether data lies in what the socket has just read: it then stays there until
@@ -63,7 +63,7 @@ static int send_by_size(ws_socket *socket, ws_message_type type,
   }
   if (is_from_this_turn(socket, data)) {
     socket->has_borrowed = true;
-    return ws__conn_send_borrowed(&socket->conn, type, data, len, flags);
+    return ws_conn_send_borrowed(&socket->conn, type, data, len, flags);
   }
   if (len >= WRITE_MIN && !socket->is_write_blocked) {
     return send_borrowed(socket, type, data, len, flags);

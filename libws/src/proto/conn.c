@@ -573,7 +573,7 @@ static int output_lost(ws_conn *conn, int err) {
   return err;
 }
 
-int ws__conn_own_output(ws_conn *conn) {
+int ws_conn_own_output(ws_conn *conn) {
   return output_lost(conn,
                      ws__output_own(&conn->output, ws__conn_allocator(conn)));
 }

@@ -235,10 +235,6 @@ static inline bool ws__conn_may_drain(const ws_conn *conn) {
   return conn->state != WS_STATE_OPEN || conn->is_drain_pending;
 }
 
-/* Copies what is left of borrowed output; must follow ws__conn_send_borrowed().
- * Returns 0 or WS_ERR_NO_MEMORY, and then the connection has failed. */
-int ws__conn_own_output(ws_conn *conn);
-
 /* Takes one from the budget of useless frames. Returns 0 or the error to fail
  * with. */
 int ws__conn_spend_useless(ws_conn *conn);
@@ -302,12 +298,6 @@ void ws__incoming_free_kept(ws_conn *conn);
 size_t ws__incoming_held(const ws_conn *conn);
 
 /* -- conn_send.c ----------------------------------------------------------- */
-
-/* ws_conn_send(), but `data` need not be copied: until ws__conn_own_output() it
- * must stay where it is. A loop that writes between the two copies only what
- * the transport did not take. */
-int ws__conn_send_borrowed(ws_conn *conn, ws_message_type type,
-                           const void *data, size_t len, unsigned flags);
 
 /* Puts bytes that are not frames (the handshake) into the output. Returns 0 or
  * WS_ERR_NO_MEMORY. */

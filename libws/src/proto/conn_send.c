@@ -276,8 +276,8 @@ int ws_conn_send(ws_conn *conn, ws_message_type type, const void *data,
   return send_message(conn, type, data, len, flags, false);
 }
 
-int ws__conn_send_borrowed(ws_conn *conn, ws_message_type type,
-                           const void *data, size_t len, unsigned flags) {
+int ws_conn_send_borrowed(ws_conn *conn, ws_message_type type, const void *data,
+                          size_t len, unsigned flags) {
   const bool can_borrow = ws__conn_is_server(conn) && len >= POINT_MIN;
   return send_message(conn, type, data, len, flags, can_borrow);
 }

@@ -192,6 +192,29 @@ describe("the codec", function()
     assert.are.same({ codec.MESSAGE, ".!", true }, events.client[2])
   end)
 
+  it("shows a long message as the string that it is, once it is all there is", function()
+    local _, server = new_pair { compression = false }
+    local data = ("x"):rep(70000)
+    local head, shown = server:send_and_peek(100000, data, true)
+    assert.are.equal("\130\127\0\0\0\0\0\1\17\112", head)
+    assert.are.equal(data, shown)
+    assert.are.same({ head, data }, { server:peek(100000) })
+    local other = ("y"):rep(5000)
+    assert.are.equal(head .. data .. "\130\126\19\136" .. other, table.concat { server:send_and_peek(100000, other, true) })
+    -- What is left is kept, whatever becomes of the string.
+    assert.are.equal(40004 + 5000, server:consume(10 + 30000))
+    data, shown = nil, nil -- luacheck: ignore 311
+    collectgarbage()
+    assert.are.equal(("x"):rep(40000) .. "\130\126\19\136" .. other, server:output())
+    -- Not what has to be cut, or is not sent at all.
+    assert.are.equal(4000, #server:send_and_peek(4000, other, true))
+    assert.are.equal(5004, #server:output())
+    raises("TypeError", server.send_and_peek, server, 100000, ("\255"):rep(5000))
+    assert.is_nil(server:output())
+    server:send_and_peek(100000, other, true)
+    server:free()
+  end)
+
   it("has the time told with the input", function()
     local conn = codec.conn("server", 100, { handshake_timeout = 2 })
     conn:feed("GET / HTTP/1.1\r\n", 102)
