@@ -19,7 +19,7 @@ LAYERS = [
     # base/: what any program needs. libc only.
     ["base/hidden"],
     ["base/alloc", "base/err", "base/ascii", "base/detail"],
-    ["base/buf", "base/list", "base/heap"],
+    ["base/buf", "base/list", "base/heap", "base/siphash"],
 
     # proto/: the protocol. Bytes and times come in as arguments; no operating
     # system, no socket, no clock, no random source.

@@ -17,7 +17,7 @@ static ws__topics topics;
 static int set_up(void **state) {
   (void)state;
   test_alloc_init(&alloc);
-  ws__topics_init(&topics, &alloc.allocator, 0x5a17);
+  ws__topics_init(&topics, &alloc.allocator, (ws__siphash_key){1, 2});
   return 0;
 }
 

@@ -91,10 +91,10 @@ typedef struct order {
   ws__letter letter;
   ws__worker *worker; /* Retained: the server may end before this is read. */
   void (*carry_out)(struct order *order);
-  ws_message *message; /* Owned, if not NULL. */
-  uint32_t deadline_ms;
-  bool has_topic;
-  char topic[WS__TOPIC_NAME_MAX + 1];
+  uint32_t deadline_ms; /* Of closing. */
+  ws_message *message;  /* To be published, owned; or NULL. */
+  const char *topic;    /* In `name`, or NULL for all sockets. */
+  char name[];
 } order;
 
 static bool open_order(ws__letter *letter, ws_loop *loop, ws_event *out_event) {
@@ -107,12 +107,15 @@ static bool open_order(ws__letter *letter, ws_loop *loop, ws_event *out_event) {
   return false;
 }
 
-static order *new_order(ws__worker *worker, void (*carry_out)(order *)) {
-  order *o = calloc(1, sizeof(*o));
+static order *new_order(ws__worker *worker, void (*carry_out)(order *),
+                        const char *topic) {
+  const size_t name_size = topic != NULL ? strlen(topic) + 1 : 0;
+  order *o = calloc(1, sizeof(*o) + name_size);
   if (o == NULL) return NULL;
   o->letter.open = open_order;
   o->worker = ws__worker_retain(worker);
   o->carry_out = carry_out;
+  if (topic != NULL) o->topic = memcpy(o->name, topic, name_size);
   return o;
 }
 
@@ -625,7 +628,7 @@ static int order_all(ws_server *server, void (*carry_out)(order *),
       carry_out(&here);
       continue;
     }
-    order *o = new_order(worker, carry_out);
+    order *o = new_order(worker, carry_out, NULL);
     if (o == NULL) {
       err = WS_ERR_NO_MEMORY;
       continue;
@@ -710,18 +713,15 @@ static const ws__source_ops server_ops = {
 /* -- Publishing ------------------------------------------------------------ */
 
 static void publish_here(order *o) {
-  ws__worker_publish(o->worker, o->has_topic ? o->topic : NULL, o->message,
-                     NULL);
+  ws__worker_publish(o->worker, o->topic, o->message, NULL);
 }
 
 /* Sends a message on to a worker in another thread. */
 static int publish_there(ws__worker *worker, const char *topic,
                          ws_message *message) {
-  order *o = new_order(worker, publish_here);
+  order *o = new_order(worker, publish_here, topic);
   if (o == NULL) return WS_ERR_NO_MEMORY;
   o->message = ws_message_retain(message);
-  o->has_topic = topic != NULL;
-  if (topic != NULL) memcpy(o->topic, topic, strlen(topic) + 1);
   give(o);
   return 0;
 }

@@ -1,5 +1,4 @@
 #include "api/topic.h"
-#include "proto/sha1.h"
 
 #include <string.h>
 
@@ -18,8 +17,8 @@ bool ws__topic_is_name(const char *name) {
 }
 
 void ws__topics_init(ws__topics *topics, const ws_allocator *allocator,
-                     uint64_t salt) {
-  *topics = (ws__topics){.allocator = allocator, .salt = salt};
+                     ws__siphash_key key) {
+  *topics = (ws__topics){.allocator = allocator, .key = key};
 }
 
 void ws__topics_free(ws__topics *topics) {
@@ -27,17 +26,8 @@ void ws__topics_free(ws__topics *topics) {
            topics->bucket_count * sizeof(ws__topic *));
 }
 
-/* Names may come from peers, so the hash is one that nobody can steer. */
 static uint64_t hash_of(const ws__topics *topics, const char *name) {
-  uint8_t salted[sizeof(topics->salt) + WS__TOPIC_NAME_MAX + 1];
-  const size_t len = strlen(name);
-  memcpy(salted, &topics->salt, sizeof(topics->salt));
-  memcpy(salted + sizeof(topics->salt), name, len + 1);
-  uint8_t digest[WS__SHA1_SIZE];
-  ws__sha1(salted, sizeof(topics->salt) + len, digest);
-  uint64_t hash;
-  memcpy(&hash, digest, sizeof(hash));
-  return hash;
+  return ws__siphash(topics->key, name, strlen(name));
 }
 
 static ws__topic **bucket_of(ws__topics *topics, uint64_t hash) {

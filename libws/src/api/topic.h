@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/hidden.h"
 #include "base/list.h"
+#include "base/siphash.h"
 
 WS__HIDDEN_BEGIN
 
@@ -18,7 +19,7 @@ typedef struct ws__subscription ws__subscription;
 
 typedef struct ws__topics {
   const ws_allocator *allocator;
-  uint64_t salt;
+  ws__siphash_key key;
   ws__topic **buckets;
   size_t bucket_count;
   size_t count;
@@ -35,10 +36,10 @@ struct ws__subscription {
 /* Whether a name may be a topic's. */
 bool ws__topic_is_name(const char *name);
 
-/* `allocator` is borrowed. `salt` is random, so that nobody who chooses names
+/* `allocator` is borrowed. `key` is random, so that nobody who chooses names
  * can choose buckets. */
 void ws__topics_init(ws__topics *topics, const ws_allocator *allocator,
-                     uint64_t salt);
+                     ws__siphash_key key);
 
 /* There must be no topic left. */
 void ws__topics_free(ws__topics *topics);

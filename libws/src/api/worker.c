@@ -127,8 +127,8 @@ static void drop(ws__source *source) {
 static const ws__source_ops ops = {.begin = begin, .next = next, .drop = drop};
 
 int ws__worker_new(ws_server *server, ws_loop *loop, ws__worker **out_worker) {
-  uint64_t salt;
-  if (ws_random(NULL, &salt, sizeof(salt)) != 0) return WS_ERR_RANDOM;
+  ws__siphash_key key;
+  if (ws_random(NULL, &key, sizeof(key)) != 0) return WS_ERR_RANDOM;
   ws__worker *worker = ws__alloc_zero(&loop->allocator, sizeof(*worker));
   if (worker == NULL) return WS_ERR_NO_MEMORY;
   worker->source.ops = &ops;
@@ -147,7 +147,7 @@ int ws__worker_new(ws_server *server, ws_loop *loop, ws__worker **out_worker) {
                                     .handlers = server->options->is.handlers};
   atomic_init(&worker->references, 1);
   ws__list_init(&worker->listeners);
-  ws__topics_init(&worker->topics, &worker->allocator, salt);
+  ws__topics_init(&worker->topics, &worker->allocator, key);
   *out_worker = worker;
   return 0;
 }
