@@ -225,6 +225,9 @@ static void expect_lack_of_descriptors(net *n, net_end *end,
 /* With no descriptors left the server waits for better times, and says so. */
 static void a_lack_of_descriptors_is_outlived(void **state) {
   net *n = *state;
+#ifdef UNDER_VALGRIND /* It has the connection accepted, and closes it. */
+  skip();
+#endif
   net_serve(n, NULL);
   n->on_event = expect_lack_of_descriptors;
   raw *waiting = raw_connect(n, n->port);

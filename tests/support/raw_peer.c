@@ -130,7 +130,7 @@ void raw_close(raw *r) {
 void raw_deliver(const raw *r) {
 #ifdef SIOCOUTQNSD
   const uint64_t started = net_clock();
-  int unacknowledged, unsent;
+  int unacknowledged = 0, unsent = 0;
   while (ioctl(r->fd, SIOCOUTQ, &unacknowledged) == 0 &&
          ioctl(r->fd, SIOCOUTQNSD, &unsent) == 0 && unacknowledged > unsent) {
     if (net_clock() - started > PATIENCE_MS) net_fail(r->net, "bytes arrive");
