@@ -145,25 +145,29 @@ static void set_option(ws_conn_options *options, const vector_line *line) {
   complain(line, "unknown option");
 }
 
-ws_conn_config *player_config(const vector_case *c, ws_role role,
-                              const ws_allocator *allocator) {
-  ws_conn_options options;
-  driver_options_init(&options);
-  if (allocator != NULL) options.allocator = *allocator;
+void player_options(const vector_case *c, ws_conn_options *out) {
+  driver_options_init(out);
   const vector_line *deflate = find(c, "deflate");
   if (deflate != NULL) {
     const bool forgets = vector_line_has(deflate, 1, "no_context_takeover");
-    options.compression = WS_COMPRESSION_ON;
-    options.server_max_window_bits = 15;
-    options.client_max_window_bits = 15;
-    options.server_no_context_takeover = forgets;
-    options.client_no_context_takeover = forgets;
+    out->compression = WS_COMPRESSION_ON;
+    out->server_max_window_bits = 15;
+    out->client_max_window_bits = 15;
+    out->server_no_context_takeover = forgets;
+    out->client_no_context_takeover = forgets;
   }
   for (size_t i = 0; i < c->line_count; i++) {
     if (vector_line_has(&c->lines[i], 0, "set")) {
-      set_option(&options, &c->lines[i]);
+      set_option(out, &c->lines[i]);
     }
   }
+}
+
+ws_conn_config *player_config(const vector_case *c, ws_role role,
+                              const ws_allocator *allocator) {
+  ws_conn_options options;
+  player_options(c, &options);
+  if (allocator != NULL) options.allocator = *allocator;
   ws_conn_config *config = NULL;
   const char *reason = "";
   const int err = ws_conn_config_new(role, &options, &config, &reason);

@@ -15,6 +15,9 @@ bool player_has_role(const vector_case *c, ws_role role);
 /* How many bytes are fed in all, masks included. */
 size_t player_input_size(const vector_case *c, ws_role role);
 
+/* The options the case asks for. */
+void player_options(const vector_case *c, ws_conn_options *out);
+
 /* The configuration the case asks for, with memory from `allocator` (NULL for
  * malloc); the caller frees it. */
 ws_conn_config *player_config(const vector_case *c, ws_role role,
@@ -25,7 +28,8 @@ void player_expect(const vector_case *c, transcript *out);
 void player_play(const vector_case *c, ws_role role, ws_conn_config *config,
                  const driver_mode *mode, transcript *out);
 
-/* Plays the case although memory may fail, so whatever may happen: but the
+/* Plays the case with memory that may fail, or with other options than it asks
+ * for, so whatever may happen: but the
  * connection must end with one close event, at the latest when the transport
  * ends. Writes the events alone. */
 void player_torture(const vector_case *c, ws_role role, ws_conn_config *config,
