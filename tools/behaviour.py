@@ -157,13 +157,18 @@ def cell(row, key, tests):
     return ", ".join(link(path, names) for path, names in tests[key][row.number].items())
 
 
-def page(sections, tests):
-    counts = ", ".join(
-        f"{sum(key in row.languages for _, rows in sections for row in rows)} for {language.name}"
-        for key, language in LANGUAGES.items()
+def count(sections):
+    """(how many rows there are, "236 in C, ...")"""
+    rows = [row for _, of_section in sections for row in of_section]
+    by_language = (
+        f"{sum(key in row.languages for row in rows)} in {language.name}" for key, language in LANGUAGES.items()
     )
-    total = sum(len(rows) for _, rows in sections)
-    lines = [INTRODUCTION, f"There are {total} rows: {counts}."]
+    return len(rows), ", ".join(by_language)
+
+
+def page(sections, tests):
+    total, by_language = count(sections)
+    lines = [INTRODUCTION, f"There are {total} rows: {by_language}."]
     for title, rows in sections:
         heads = " | ".join(language.name for language in LANGUAGES.values())
         lines += ["", f"## {title}", "", f"| # | scope | what holds | {heads} |"]
@@ -198,6 +203,11 @@ def check(sections, tests):
             faults.append(f"no such row: {number}, in {where}")
     if not PAGE.exists() or PAGE.read_text() != page(sections, tests):
         faults.append("docs/behaviour.md is stale: run tools/behaviour.py")
+    total, by_language = count(sections)
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    for claim in (f"{total} numbered behaviours", by_language):
+        if claim not in readme:
+            faults.append(f'README.md does not say "{claim}"')
     return faults
 
 

@@ -88,7 +88,20 @@ made() { find "$dist" -name "$1" | head -n 1; }
 sdist() {
   make_venv "$venv" packaging/requirements.txt
   copy_tree "$source"
-  "$venv/bin/python" -m build --quiet --sdist --outdir "$dist" "$source"
+  "$venv/bin/python" -m build --quiet --sdist --outdir "$out/sdist" "$source"
+  repack "$out"/sdist/*.tar.gz "$dist"
+}
+
+# repack TARBALL FOLDER - puts the same files there, in a fixed order and with nothing
+# of who packed them when.
+repack() {
+  local files=$out/repacked name
+  name=$(basename "$1")
+  rm -rf "$files"
+  mkdir "$files"
+  tar -x -C "$files" -f "$1"
+  tar -c -C "$files" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --mode=u=rwX,go=rX \
+    --owner=0 --group=0 --numeric-owner "${name%.tar.gz}" | gzip -9n >"$2/$name"
 }
 
 # Of the sdist, in a folder of its own name.
@@ -156,13 +169,20 @@ rock() {
   cd "$out/rock"
   luarocks --tree "$out/rocks-made" make libws-scm-1.rockspec
   luarocks --tree "$out/rocks-made" pack libws
-  mv libws-scm-1.*.rock "$dist"
+  repack_rock libws-scm-1.*.rock "$dist"
   cd /
   luarocks --tree "$rocks" install "$(made "libws-scm-1.*.rock")"
   eval "$(luarocks --tree "$rocks" path)"
   "$(luarocks config variables.LUA 2>/dev/null || echo lua)" "$top/packaging/try_lua.lua"
   luarocks --tree "$rocks" remove libws
   [ -z "$(find "$rocks" -name '*libws*')" ]
+}
+
+# repack_rock ROCK FOLDER - as repack; a rock is a zip.
+repack_rock() {
+  unzip -q -d repacked "$1"
+  find repacked -exec touch -d "@$SOURCE_DATE_EPOCH" {} +
+  (cd repacked && find . -type f | LC_ALL=C sort | TZ=UTC zip -q -X -@ "$2/$1")
 }
 
 # -- C ---------------------------------------------------------------------------
@@ -235,7 +255,7 @@ END
 # -- All of it -------------------------------------------------------------------
 
 mkdir -p "$out"
-rm -rf "$dist" "$out/wheel" "$out/wheel-again"
+rm -rf "$dist" "$out/sdist" "$out/wheel" "$out/wheel-again"
 mkdir "$dist"
 
 check sbom sbom

@@ -118,7 +118,12 @@ int main(int argc, char **argv) {
     ws_loop_free(a.loop);
     return 2;
   }
-  if (watch(&a) == 0) uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  if (watch(&a) != 0) {
+    fprintf(stderr, "libuv_loop: libuv cannot watch the descriptor\n");
+    ws_loop_free(a.loop);
+    return 1;
+  }
+  uv_run(uv_default_loop(), UV_RUN_DEFAULT);
 
   uv_loop_close(uv_default_loop());
   ws_loop_free(a.loop);

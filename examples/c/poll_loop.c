@@ -83,7 +83,7 @@ int main(int argc, char **argv) {
   options.handlers = &handlers;
 
   ws_error error;
-  ws_loop *loop;
+  ws_loop *loop = NULL;
   ws_socket *socket;
   int loop_fd;
   if (ws_loop_new(NULL, &loop, &error) != 0 ||
