@@ -394,6 +394,42 @@ static void a_burst_beyond_the_bound_fails_who_does_not_read(void **state) {
   assert_raw_text(g.peers[2], "all");
 }
 
+/* Without memory for its queue a socket fails: it must not miss a message that
+ * others have had. */
+static void who_cannot_be_sent_to_fails(void **state) {
+  group g;
+  gather(&g, *state, NULL, NULL);
+  g.n->alloc.fail_at = g.n->alloc.calls;
+  publish(&g, NULL, "x", NULL);
+  net_settle(g.n);
+  int failed = 0;
+  for (int i = 0; i < MEMBERS; i++) {
+    if (g.ends[i]->is_over) {
+      assert_log(g.ends[i], "error NO_MEMORY, close 1006 unclean");
+      failed++;
+    } else {
+      assert_raw_text(g.peers[i], "x");
+    }
+  }
+  assert_int_equal(failed, 1);
+}
+
+static void who_sends_fragments_is_passed_over(void **state) {
+  group g;
+  gather(&g, *state, NULL, NULL);
+  ws_socket *socket = g.ends[0]->socket;
+  assert_int_equal(ws_socket_send(socket, WS_TEXT, "be", 2, WS_SEND_FRAGMENT),
+                   0);
+  publish(&g, NULL, "x", NULL);
+  assert_int_equal(ws_socket_send(socket, WS_TEXT, "gin", 3, 0), 0);
+  publish(&g, NULL, "y", NULL);
+  assert_raw_frame(g.peers[0], 0x01, "be", 2);
+  assert_raw_frame(g.peers[0], 0x80, "gin", 3);
+  assert_raw_text(g.peers[0], "y");
+  assert_raw_text(g.peers[1], "x");
+  assert_raw_text(g.peers[1], "y");
+}
+
 /* One who does not read keeps nobody from reading, and is held to the bound of
  * its queue. */
 static void a_slow_subscriber_harms_itself_alone(void **state) {
@@ -436,6 +472,8 @@ int main(void) {
       AS_SERVER(a_burst_mixes_with_all_else),
       AS_SERVER(who_reads_late_gets_all),
       AS_SERVER(a_burst_beyond_the_bound_fails_who_does_not_read),
+      AS_SERVER(who_cannot_be_sent_to_fails),
+      AS_SERVER(who_sends_fragments_is_passed_over),
       AS_SERVER(a_slow_subscriber_harms_itself_alone),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -269,6 +269,16 @@ static void without_memory_the_connection_goes_on(void **state) {
   ws_sender_free(sender);
 }
 
+/* It was taken in, so that nobody could be told that it is missing. */
+static void a_message_without_memory_fails_the_connection(void **state) {
+  const way w = open_way(state, NULL, NULL);
+  assert_int_equal(send_text(w.sender, "lost"), 0);
+  w.n->alloc.fail_at = w.n->alloc.calls;
+  net_finish(w.n, w.end);
+  assert_log(w.end, "error NO_MEMORY, close 1006 unclean");
+  ws_sender_free(w.sender);
+}
+
 /* -- Threads --------------------------------------------------------------- */
 
 enum {
@@ -333,6 +343,7 @@ int main(void) {
       BOTH_ROLES(a_loop_may_end_within_a_turn),
       BOTH_ROLES(no_more_waits_than_may_in_the_queue),
       BOTH_ROLES(without_memory_the_connection_goes_on),
+      BOTH_ROLES(a_message_without_memory_fails_the_connection),
       CASE(threads_talk_until_the_socket_ends),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -611,9 +611,11 @@ WS_API int ws_socket_subscribe(ws_socket *socket, const char *topic);
 WS_API int ws_socket_unsubscribe(ws_socket *socket, const char *topic);
 
 /* Sends to all subscribers of a topic but `except` (may be NULL), or with
- * `topic` NULL to all open sockets. Returns 0; WS_ERR_INVALID_UTF8;
- * WS_ERR_INVALID_ARGUMENT; WS_ERR_NO_MEMORY. Any thread when `except` is NULL
- * or a socket of the calling thread's loop. Since 0.1. */
+ * `topic` NULL to all open sockets. Passes over those that are in the middle of
+ * a message they send in fragments; those whose queue cannot take it fail.
+ * Returns 0; WS_ERR_INVALID_UTF8; WS_ERR_INVALID_ARGUMENT; WS_ERR_NO_MEMORY.
+ * Any thread when `except` is NULL or a socket of the calling thread's loop.
+ * Since 0.1. */
 WS_API int ws_server_publish(ws_server *server, const char *topic,
                              ws_message_type type, const void *data, size_t len,
                              unsigned flags, const ws_socket *except);

@@ -19,19 +19,19 @@ struct ws_sender {
 
   /* The loop's thread. */
   ws_socket *socket; /* NULL once it has ended. */
-  ws__sender_ready_fn can_send;
+  const ws__sender_ops *ops;
   ws__letter *held; /* Parcels that the socket cannot send yet, */
   ws__letter **end; /* and where the next one is hung up. */
 };
 
 ws_sender *ws__sender_make(ws_socket *socket, ws__inbox *inbox,
-                           uint64_t max_bytes, ws__sender_ready_fn can_send) {
+                           uint64_t max_bytes, const ws__sender_ops *ops) {
   ws_sender *sender = calloc(1, sizeof(*sender));
   if (sender == NULL) return NULL;
   sender->inbox = ws__inbox_retain(inbox);
   sender->max_bytes = max_bytes;
   sender->socket = socket;
-  sender->can_send = can_send;
+  sender->ops = ops;
   sender->end = &sender->held;
   atomic_init(&sender->references, 1);
   atomic_init(&sender->has_ended, false);
@@ -68,17 +68,22 @@ static uint64_t cost_of(const parcel *p) {
   return sizeof(*p) + p->len;
 }
 
+/* What goes wrong fails the connection, and its events say so. */
+static void say(ws_socket *socket, const parcel *p) {
+  if (p->is_close) {
+    (void)ws_socket_close_with(socket, p->code, p->data, p->len);
+  } else if (ws_socket_send(socket, p->type, p->data, p->len, p->flags) ==
+             WS_ERR_NO_MEMORY) {
+    p->sender->ops->fail(socket);
+  }
+}
+
 /* Hands a parcel to the socket, if that is still there, and frees it. */
 static void hand_over(parcel *p) {
   ws_sender *sender = p->sender;
   ws_socket *socket = sender->socket;
   atomic_fetch_sub(&sender->waiting, cost_of(p));
-  /* What fails here fails the connection, and its events say so. */
-  if (socket != NULL && p->is_close) {
-    (void)ws_socket_close_with(socket, p->code, p->data, p->len);
-  } else if (socket != NULL) {
-    (void)ws_socket_send(socket, p->type, p->data, p->len, p->flags);
-  }
+  if (socket != NULL) say(socket, p);
   ws_sender_free(sender);
   free(p);
 }
@@ -94,7 +99,7 @@ static bool must_wait(const parcel *p) {
     return false;
   }
   return sender->held != NULL ||
-         (!p->is_close && !sender->can_send(sender->socket));
+         (!p->is_close && !sender->ops->can_send(sender->socket));
 }
 
 static bool deliver(ws__letter *letter, ws_loop *loop, ws_event *out_event) {
@@ -121,7 +126,7 @@ static parcel *take_held(ws_sender *sender) {
 }
 
 void ws__sender_go_on(ws_sender *sender) {
-  while (sender->held != NULL && sender->can_send(sender->socket))
+  while (sender->held != NULL && sender->ops->can_send(sender->socket))
     hand_over(take_held(sender));
 }
 

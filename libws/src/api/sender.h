@@ -8,14 +8,19 @@
 
 WS__HIDDEN_BEGIN
 
-/* Whether a socket can send a whole message now: not while it is CONNECTING,
- * and not inside a message that is sent in fragments. */
-typedef bool (*ws__sender_ready_fn)(const ws_socket *socket);
+/* What a socket does for its sender. */
+typedef struct ws__sender_ops {
+  /* Whether it can send a whole message now: not while it is CONNECTING, and
+   * not inside a message that is sent in fragments. */
+  bool (*can_send)(const ws_socket *socket);
+  /* Fails the connection: without memory a message could not be sent. */
+  void (*fail)(ws_socket *socket);
+} ws__sender_ops;
 
 /* Makes the sender of a socket; the reference is the socket's. No more than
  * `max_bytes` wait. NULL without memory. */
 ws_sender *ws__sender_make(ws_socket *socket, ws__inbox *inbox,
-                           uint64_t max_bytes, ws__sender_ready_fn can_send);
+                           uint64_t max_bytes, const ws__sender_ops *ops);
 
 ws_sender *ws__sender_retain(ws_sender *sender);
 

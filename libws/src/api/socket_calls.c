@@ -115,6 +115,13 @@ static bool can_send_whole(const ws_socket *socket) {
          !(state == WS_STATE_OPEN && is_in_fragments);
 }
 
+static void fail_without_memory(ws_socket *socket) {
+  ws__conn_fail(&socket->conn, WS_ERR_NO_MEMORY);
+}
+
+static const ws__sender_ops sender_ops = {.can_send = can_send_whole,
+                                          .fail = fail_without_memory};
+
 int ws_sender_new(ws_socket *socket, ws_sender **out_sender) {
   if (socket->stage == WS__STAGE_GONE) return WS_ERR_INVALID_STATE;
   ws__extra *extra = ws__socket_extra(socket);
@@ -122,7 +129,7 @@ int ws_sender_new(ws_socket *socket, ws_sender **out_sender) {
   if (extra->sender == NULL) {
     extra->sender = ws__sender_make(
         socket, ws__socket_loop(socket)->inbox,
-        ws__conn_options(&socket->conn)->max_send_queue, can_send_whole);
+        ws__conn_options(&socket->conn)->max_send_queue, &sender_ops);
   }
   if (extra->sender == NULL) return WS_ERR_NO_MEMORY;
   *out_sender = ws__sender_retain(extra->sender);

@@ -299,10 +299,13 @@ int ws__worker_serve(ws__worker *worker, int fd, ws_tls_context *tls,
 
 static void send_to(ws_socket *socket, ws_message *message,
                     const ws_socket *except) {
-  /* What fails here fails the connection, and its events say so. */
-  if (socket != except && ws_socket_ready_state(socket) == WS_STATE_OPEN) {
-    (void)ws_socket_send_message(socket, message);
+  if (socket == except || ws_socket_ready_state(socket) != WS_STATE_OPEN) {
+    return;
   }
+  /* What goes wrong fails the connection, and its events say so. Without memory
+   * the message would be missing, and nobody would know. */
+  const int err = ws_socket_send_message(socket, message);
+  if (err == WS_ERR_NO_MEMORY) ws__conn_fail(&socket->conn, err);
 }
 
 static void send_to_all(const ws__worker *worker, ws_message *message,
