@@ -73,6 +73,21 @@ static void addresses_have_bounds_of_their_own(void **state) {
   ws__doorkeeper_free(&keeper);
 }
 
+/* Or whoever has such a net could keep out the one with that address. */
+static void no_net_counts_for_an_ipv4_address(void **state) {
+  (void)state;
+  ws__doorkeeper keeper;
+  ws__guest *a, *b, *c;
+  assert_int_equal(ws__doorkeeper_init(&keeper, 0, 1), 0);
+  assert_true(enter(&keeper, "2001:db8::1", &a));
+  assert_true(enter(&keeper, "32.1.13.184", &b)); /* 20 01 0d b8 */
+  assert_true(enter(&keeper, "::1", &c));
+  ws__doorkeeper_leave(&keeper, a);
+  ws__doorkeeper_leave(&keeper, b);
+  ws__doorkeeper_leave(&keeper, c);
+  ws__doorkeeper_free(&keeper);
+}
+
 static void a_unix_socket_has_no_address(void **state) {
   (void)state;
   ws__doorkeeper keeper;
@@ -121,6 +136,7 @@ int main(void) {
       cmocka_unit_test(without_bounds_everybody_enters_uncounted),
       cmocka_unit_test(no_more_than_the_bound_are_in),
       cmocka_unit_test(addresses_have_bounds_of_their_own),
+      cmocka_unit_test(no_net_counts_for_an_ipv4_address),
       cmocka_unit_test(a_unix_socket_has_no_address),
       cmocka_unit_test(many_addresses_come_and_go),
   };

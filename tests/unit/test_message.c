@@ -187,6 +187,8 @@ static void what_cannot_be_sent_is_refused(void **state) {
   assert_int_equal(
       ws_message_new(config, WS_TEXT, "a", 1, WS_SEND_FRAGMENT, &message),
       WS_ERR_INVALID_ARGUMENT);
+  assert_int_equal(ws_message_new(config, WS_TEXT, "a", 1, 8, &message),
+                   WS_ERR_INVALID_ARGUMENT);
   assert_int_equal(ws_message_new(config, WS_BINARY, "", SIZE_MAX, 0, &message),
                    WS_ERR_NO_MEMORY);
   assert_null(message);

@@ -1,7 +1,12 @@
+/* doorkeeper.c - two counters: of all connections, which is atomic, and of
+ * those of an address, in a hash table under a lock. */
 #include "api/doorkeeper.h"
 #include "ws/conn.h"
 
 #include <string.h>
+
+#define BUCKET_BITS  10
+#define BUCKETS_SIZE (((size_t)1 << BUCKET_BITS) * sizeof(ws__guest *))
 
 struct ws__guest {
   ws__guest *next;
@@ -18,19 +23,16 @@ int ws__doorkeeper_init(ws__doorkeeper *keeper, uint32_t max,
   }
   keeper->salt |= 1; /* An odd factor loses nothing. */
   if (max_by_guest > 0) {
-    keeper->buckets = ws__alloc_zero(&ws__malloc, WS__DOORKEEPER_BUCKETS *
-                                                      sizeof(*keeper->buckets));
+    keeper->buckets = ws__alloc_zero(&ws__malloc, BUCKETS_SIZE);
     if (keeper->buckets == NULL) return WS_ERR_NO_MEMORY;
   }
   if (pthread_mutex_init(&keeper->lock, NULL) == 0) return 0;
-  ws__free(&ws__malloc, keeper->buckets,
-           WS__DOORKEEPER_BUCKETS * sizeof(*keeper->buckets));
+  ws__free(&ws__malloc, keeper->buckets, BUCKETS_SIZE);
   return WS_ERR_NO_MEMORY;
 }
 
 void ws__doorkeeper_free(ws__doorkeeper *keeper) {
-  ws__free(&ws__malloc, keeper->buckets,
-           WS__DOORKEEPER_BUCKETS * sizeof(*keeper->buckets));
+  ws__free(&ws__malloc, keeper->buckets, BUCKETS_SIZE);
   pthread_mutex_destroy(&keeper->lock);
 }
 
@@ -42,21 +44,24 @@ static bool take_place(ws__doorkeeper *keeper) {
   return false;
 }
 
-/* What an address is known by. False for a Unix socket, which has none. */
+/* What an address is known by: one of IPv6 by its first half, one of IPv4 by
+ * itself behind four zeros, with which no host's IPv6 address begins (0000::/8
+ * is reserved, RFC 4291 2.4). False for a Unix socket, which has none. */
 static bool key_of(const ws__addr *peer, uint64_t *out_key) {
-  if (peer->as.any.sa_family == AF_INET) {
-    *out_key = peer->as.in.sin_addr.s_addr;
-    return true;
+  uint8_t bytes[sizeof(*out_key)] = {0};
+  switch (peer->as.any.sa_family) {
+  case AF_INET: memcpy(bytes + 4, &peer->as.in.sin_addr, 4); break;
+  case AF_INET6: memcpy(bytes, &peer->as.in6.sin6_addr, sizeof(bytes)); break;
+  default: return false;
   }
-  if (peer->as.any.sa_family != AF_INET6) return false;
-  memcpy(out_key, &peer->as.in6.sin6_addr, sizeof(*out_key));
+  memcpy(out_key, bytes, sizeof(bytes));
   return true;
 }
 
 static ws__guest **bucket_of(ws__doorkeeper *keeper, uint64_t key) {
   /* Multiply-shift hashing: the upper bits depend on all of the key. */
   const uint64_t hash = (key ^ (key >> 32)) * keeper->salt;
-  return &keeper->buckets[hash >> 54];
+  return &keeper->buckets[hash >> (64 - BUCKET_BITS)];
 }
 
 /* Finds the guest or makes one, and counts. NULL if it may not come in. */

@@ -12,8 +12,6 @@
 
 WS__HIDDEN_BEGIN
 
-#define WS__DOORKEEPER_BUCKETS 1024
-
 /* An address with connections; /64 for IPv6, since a host has as many addresses
  * there as it likes (RFC 4291 2.5.4). */
 typedef struct ws__guest ws__guest;

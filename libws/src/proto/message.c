@@ -1,3 +1,6 @@
+/* message.c - makes the frames of a message, and counts who holds it. Both
+ * frames are complete: the plain one lies behind the struct, the deflated one
+ * in a block of its own. */
 #include "proto/message.h"
 
 #include <string.h>
@@ -8,6 +11,8 @@
 
 /* The longest head of a frame without a masking key. */
 #define HEAD_MAX (WS__FRAME_HEAD_MAX - 4)
+
+#define ALLOWED_FLAGS ((unsigned)WS_SEND_UNCOMPRESSED | WS_SEND_VALID_UTF8)
 
 static const ws_allocator *allocator_of(const ws_conn_config *config) {
   return config != NULL ? ws__config_allocator(config) : &ws__malloc;
@@ -93,7 +98,7 @@ int ws_message_new(ws_conn_config *config, ws_message_type type,
                    const void *data, size_t len, unsigned flags,
                    ws_message **out_message) {
   if (type != WS_TEXT && type != WS_BINARY) return WS_ERR_INVALID_ARGUMENT;
-  if ((flags & WS_SEND_FRAGMENT) != 0) return WS_ERR_INVALID_ARGUMENT;
+  if ((flags & ~ALLOWED_FLAGS) != 0) return WS_ERR_INVALID_ARGUMENT;
   const bool is_checked =
       type == WS_BINARY || (flags & WS_SEND_VALID_UTF8) != 0;
   if (!is_checked && !ws__utf8_is_valid(data, len)) return WS_ERR_INVALID_UTF8;
