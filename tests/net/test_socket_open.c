@@ -476,7 +476,7 @@ static void a_descriptor_that_is_no_socket_is_refused(void **state) {
 static void options_of_a_client_are_checked(void **state) {
   net *n = *state;
   ws_conn_options unset = {0};
-  ws_socket_options defaults, wrong[5];
+  ws_socket_options defaults, wrong[6];
   ws_socket_options_init(&defaults);
   for (size_t i = 0; i < COUNT(wrong); i++)
     wrong[i] = defaults;
@@ -487,8 +487,9 @@ static void options_of_a_client_are_checked(void **state) {
   wrong[3].reconnect_min = 2;
   wrong[3].reconnect_max = 1;
   wrong[4].proxy = "gopher://proxy/";
-  static const char *const named[] = {"size", "conn", "reconnect",
-                                      "reconnect_min", "scheme"};
+  wrong[5].reconnect_min = 30001; /* The default of the other is 30 s. */
+  static const char *const named[] = {
+      "size", "conn", "reconnect", "reconnect_min", "scheme", "reconnect_min"};
   for (size_t i = 0; i < COUNT(wrong); i++) {
     ws_socket *socket;
     ws_error error = {0};

@@ -293,6 +293,66 @@ static void a_redirect_may_be_relative_to_a_folder(void **state) {
   NET_UNTIL(n, end->is_open);
 }
 
+/* A relative reference means the same server, and that is no port of this
+ * machine. */
+static void a_redirect_within_a_unix_socket_stays_there(void **state) {
+  net *n = *state;
+  static const struct {
+    const char *location, *request_line;
+  } cases[] = {
+      {"/a?b", "GET /a?b HTTP/1.1\r\n"},
+      {"e", "GET /c/e HTTP/1.1\r\n"},
+  };
+  raw *listener = raw_listen_unix(n, "s");
+  char url[160];
+  snprintf(url, sizeof(url), "%sc/d", listener->url);
+  const ws_header secret = header("Cookie", "a=b");
+  ws_socket_options options;
+  ws_socket_options_init(&options);
+  options.max_redirects = 1;
+  options.headers = &secret;
+  options.header_count = 1;
+  for (size_t i = 0; i < COUNT(cases); i++) {
+    net_end *end = net_connect(n, url, &options);
+    raw *peer = raw_accept(listener);
+    raw_take_request(peer);
+    redirect(peer, 302, cases[i].location);
+    NET_UNTIL(n, end->is_over || raw_has_visitor(listener));
+    assert_false(end->is_over);
+    peer = raw_accept(listener);
+    raw_take_request(peer);
+    assert_memory_equal(peer->request, cases[i].request_line,
+                        strlen(cases[i].request_line));
+    assert_string_equal(raw_header(peer->request, "Cookie"), "a=b");
+    raw_answer(peer, NULL);
+    NET_UNTIL(n, end->is_open);
+  }
+}
+
+static void a_unix_socket_may_redirect_elsewhere_but_to_its_like(void **state) {
+  net *n = *state;
+  raw *listener = raw_listen_unix(n, "s"), *elsewhere = raw_listen(n);
+  raw *other = raw_listen_unix(n, "t");
+  ws_socket_options options;
+  ws_socket_options_init(&options);
+  options.max_redirects = 1;
+  net_end *end = net_connect(n, listener->url, &options);
+  raw *peer = raw_accept(listener);
+  raw_take_request(peer);
+  redirect(peer, 302, elsewhere->url + strlen("ws:")); /* "//host/" */
+  raw_upgrade(raw_accept(elsewhere), NULL);
+  NET_UNTIL(n, end->is_open);
+
+  end = net_connect(n, listener->url, &options);
+  peer = raw_accept(listener);
+  raw_take_request(peer);
+  char location[160]; /* With a "://", to be no relative reference. */
+  snprintf(location, sizeof(location), "%s:/a://b", other->url);
+  redirect(peer, 302, location);
+  net_finish(n, end);
+  assert_log(end, "error REDIRECT, close 1006 unclean");
+}
+
 /* Those of a URL are no header of the options. */
 static void credentials_of_the_url_stay_within_its_origin(void **state) {
   net *n = *state;
@@ -431,6 +491,8 @@ int main(void) {
       CASE(redirects_are_not_followed_unasked),
       CASE(a_redirect_within_an_origin_keeps_credentials),
       CASE(a_redirect_may_be_relative_to_a_folder),
+      CASE(a_redirect_within_a_unix_socket_stays_there),
+      CASE(a_unix_socket_may_redirect_elsewhere_but_to_its_like),
       CASE(credentials_of_the_url_stay_within_its_origin),
       CASE(credentials_do_not_go_to_another_origin),
       CASE(a_client_comes_back_to_where_it_was_sent_first),

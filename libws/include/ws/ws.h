@@ -273,8 +273,8 @@ typedef struct ws_socket_options {
   int fd;
   /* How many redirects are followed. Defaults to none, as in a browser. When
    * host, port or scheme changes, credentials are dropped; from wss to ws, and
-   * to Unix sockets, none is followed. A client that connects again begins with
-   * its first URL. */
+   * to another Unix socket, none is followed. A client that connects again
+   * begins with its first URL. */
   uint32_t max_redirects;
   /* Refuse the ports a browser refuses (Fetch standard, "port blocking"). */
   bool block_bad_ports;

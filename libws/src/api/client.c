@@ -1,3 +1,5 @@
+/* client.c - a client from its options to its end: everything that can be wrong
+ * with them is found before there is a socket. */
 #include "api/client.h"
 #include "api/pack.h"
 #include "io/net.h"
@@ -12,6 +14,10 @@
 
 void ws_socket_options_init(ws_socket_options *options) {
   *options = (ws_socket_options){.size = sizeof(*options), .fd = -1};
+}
+
+static uint32_t reconnect_max(const ws_socket_options *options) {
+  return options->reconnect_max != 0 ? options->reconnect_max : RECONNECT_MAX;
 }
 
 /* Copies what options point to into a pack. */
@@ -40,7 +46,7 @@ static ws__client_options *copy_options(const ws_allocator *allocator,
   pack = (ws__pack){.block = (uint8_t *)copy, .used = sizeof(*copy)};
   copy->is = pack_options(&pack, options);
   if (copy->is.reconnect_min == 0) copy->is.reconnect_min = RECONNECT_MIN;
-  if (copy->is.reconnect_max == 0) copy->is.reconnect_max = RECONNECT_MAX;
+  copy->is.reconnect_max = reconnect_max(options);
   if (copy->is.tls != NULL) ws__tls_context_retain(copy->is.tls);
   if (copy->is.proxy_tls != NULL) ws__tls_context_retain(copy->is.proxy_tls);
   return copy;
@@ -80,8 +86,7 @@ static int check_options(const ws_socket_options *options,
     *reason = "proxy_tls: the context is a server's";
   } else if (options->reconnect && options->fd >= 0) {
     *reason = "reconnect: not possible with fd";
-  } else if (options->reconnect_max != 0 &&
-             options->reconnect_min > options->reconnect_max) {
+  } else if (options->reconnect_min > reconnect_max(options)) {
     *reason = "reconnect_min: greater than reconnect_max";
   }
   if (*reason != NULL) return WS_ERR_INVALID_ARGUMENT;

@@ -39,6 +39,22 @@ static size_t path_len(const char *target) {
   return strcspn(target, "?");
 }
 
+/* Appends what stands before a path: scheme and authority, or the Unix socket.
+ */
+static int append_server(ws__buf *text, const ws_url *base,
+                         const ws_allocator *allocator) {
+  const bool is_unix = base->unix_path != NULL;
+  int err = ws__buf_append_str(
+      text, allocator,
+      is_unix ? "ws+unix:" : (base->is_secure ? "wss://" : "ws://"));
+  if (err == 0) {
+    err = ws__buf_append_str(text, allocator,
+                             is_unix ? base->unix_path : base->authority);
+  }
+  if (err == 0 && is_unix) err = ws__buf_append_str(text, allocator, ":");
+  return err;
+}
+
 /* Appends what stands before a relative reference `to` (RFC 3986 section 5.2):
  * dot segments are removed when the result is parsed. */
 static int append_base(ws__buf *text, const ws_url *base, const char *to,
@@ -46,12 +62,11 @@ static int append_base(ws__buf *text, const ws_url *base, const char *to,
   const bool is_absolute = to[0] != '/' && strstr(to, "://") != NULL &&
                            strcspn(to, ":/?") == strcspn(to, ":");
   if (is_absolute) return 0;
-  int err =
-      ws__buf_append_str(text, allocator, base->is_secure ? "wss:" : "ws:");
-  if (err != 0 || (to[0] == '/' && to[1] == '/')) return err;
-
-  err = ws__buf_append_str(text, allocator, "//");
-  if (err == 0) err = ws__buf_append_str(text, allocator, base->authority);
+  if (to[0] == '/' && to[1] == '/') {
+    return ws__buf_append_str(text, allocator,
+                              base->is_secure ? "wss:" : "ws:");
+  }
+  const int err = append_server(text, base, allocator);
   if (err != 0 || to[0] == '/') return err;
 
   size_t len = path_len(base->target);
@@ -77,12 +92,18 @@ static int resolve(const ws__client *client, const char *location,
   return err;
 }
 
+static bool is_same_socket(const ws_url *a, const ws_url *b) {
+  return a->unix_path != NULL && strcmp(a->unix_path, b->unix_path) == 0;
+}
+
 /* Why a redirect is not followed, or NULL. */
 static const char *find_objection(const ws__client *client, const ws_url *to) {
   if (client->redirects >= options_of(client)->max_redirects) {
     return "more redirects than max_redirects";
   }
-  if (to->unix_path != NULL) return "redirect to a Unix socket";
+  if (to->unix_path != NULL && !is_same_socket(client->url, to)) {
+    return "redirect to a Unix socket";
+  }
   if (client->url->is_secure && !to->is_secure) {
     return "redirect from wss to ws";
   }
