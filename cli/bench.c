@@ -358,8 +358,7 @@ static void fill_payload(uint8_t *payload, size_t size, bool is_text) {
 static bool allocate(bench *b) {
   const bench_settings *const s = b->settings;
   b->peers = calloc(s->connections, sizeof(*b->peers));
-  b->sent_at =
-      calloc((size_t)s->connections * s->pipeline, sizeof(*b->sent_at));
+  b->sent_at = calloc(s->connections, s->pipeline * sizeof(*b->sent_at));
   b->payload = malloc((size_t)s->size);
   if (b->peers == NULL || b->sent_at == NULL || b->payload == NULL) {
     return false;

@@ -67,7 +67,7 @@ void buffer_printf(buffer *b, const char *format, ...) {
 
 void buffer_remove_front(buffer *b, size_t len) {
   b->len -= len;
-  if (b->len > 0) memmove(b->data, b->data + len, b->len);
+  if (len > 0 && b->len > 0) memmove(b->data, b->data + len, b->len);
 }
 
 void buffer_clear(buffer *b) {

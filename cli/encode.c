@@ -66,8 +66,9 @@ void encode_utf8(buffer *out, uint32_t c) {
 /* -- For people ------------------------------------------------------------ */
 
 bool is_steering(uint32_t c) {
-  return c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x200E && c <= 0x200F) ||
-         (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+  return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x061C ||
+         (c >= 0x200E && c <= 0x200F) || (c >= 0x2028 && c <= 0x202E) ||
+         (c >= 0x2066 && c <= 0x2069);
 }
 
 static void append_visible_character(buffer *out, const char *text,

@@ -2,8 +2,8 @@
  *
  * What a message causes is a table of handlers; the rest of this file is
  * options, listening, the log, and ending in good order. With --workers the
- * handlers run on several threads: they share nothing but what is read only.
- */
+ * handlers run on several threads: they share what is read only, and a flag. */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -55,7 +55,7 @@ typedef struct service {
   ws_server *server;
   ws_tls_context *tls;
   chat *chat;
-  bool is_over; /* The WebSocket of --once has gone. */
+  atomic_bool is_over; /* The WebSocket of --once has gone; any thread. */
 } service;
 
 /* What is remembered of a WebSocket from its open to its close event, as its
@@ -201,7 +201,7 @@ static void on_close(ws_socket *socket, const ws_event *event) {
   if (s->chat != NULL) chat_leave(s->chat, &v->member);
   if (!s->settings->is_quiet) log_close(v->address, socket, event);
   if (s->settings->is_once) {
-    s->is_over = true;
+    atomic_store(&s->is_over, true);
     ws_loop_stop(s->loop);
   }
   free(v);
@@ -324,7 +324,7 @@ static int serve(service *s) {
     if (err != 0) return fail(COMMAND, ws_strerror(err));
     if (signals_interrupts() > 1) end_at_once(s);
     if (signals_take_hangup()) reload_tls(s);
-    if (!is_closing && (s->is_over || signals_interrupts() > 0)) {
+    if (!is_closing && (atomic_load(&s->is_over) || signals_interrupts() > 0)) {
       is_closing = true;
       ws_server_close(s->server, WS_CLOSE_GOING_AWAY, NULL, 0, 0);
     }
@@ -349,6 +349,7 @@ static int run(const serve_settings *settings) {
   service s = {.settings = settings};
   chat room = {.max_message = settings->max_message};
   ws_error error;
+  atomic_init(&s.is_over, false);
   if (settings->is_chat) s.chat = &room;
   if (ws_loop_new(NULL, &s.loop, &error) != 0)
     return fail(COMMAND, error.message);

@@ -37,6 +37,7 @@ static void what_steers_a_terminal_is_made_visible(void **state) {
                  "abc",
                  6, "<U+202E>abc");
   assert_visible("\xE2\x81\xA6", 3, "<U+2066>");
+  assert_visible("\xD8\x9C", 2, "<U+061C>");
 }
 
 static void what_is_no_utf8_is_shown_as_bytes(void **state) {
