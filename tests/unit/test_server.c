@@ -2,6 +2,8 @@
  * is missing halfway: descriptors, memory, the server itself, the threads. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -21,6 +23,61 @@ void *__real_calloc(size_t count, size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_calloc(size_t count, size_t size) {
   return has_no_memory ? NULL : __real_calloc(count, size);
+}
+
+/* What the name that ends in ".test" has for addresses; what else there is in
+ * an addrinfo nobody asks for. */
+static struct addrinfo answers[2];
+static struct sockaddr_in answer_addrs[2];
+
+static void answer_with(const char *first, const char *second) {
+  const char *const hosts[] = {first, second};
+  for (size_t i = 0; i < COUNT(answers); i++) {
+    ws__addr addr;
+    assert_true(ws__addr_from_ip(&addr, hosts[i], 0));
+    answer_addrs[i] = addr.as.in;
+    answers[i] =
+        (struct addrinfo){.ai_addr = (struct sockaddr *)&answer_addrs[i],
+                          .ai_addrlen = sizeof(answer_addrs[i])};
+  }
+  answers[0].ai_next = &answers[1];
+}
+
+int __real_getaddrinfo(const char *name, const char *service,
+                       const struct addrinfo *hints, struct addrinfo **found);
+int __wrap_getaddrinfo(const char *name, const char *service,
+                       const struct addrinfo *hints, struct addrinfo **found);
+int __wrap_getaddrinfo(const char *name, const char *service,
+                       const struct addrinfo *hints, struct addrinfo **found) {
+  if (strcmp(name, "two.test") != 0) {
+    return __real_getaddrinfo(name, service, hints, found);
+  }
+  *found = answers;
+  return 0;
+}
+
+void __real_freeaddrinfo(struct addrinfo *found);
+void __wrap_freeaddrinfo(struct addrinfo *found);
+void __wrap_freeaddrinfo(struct addrinfo *found) {
+  if (found != answers) __real_freeaddrinfo(found);
+}
+
+/* How often a port of 127.0.0.2 is still taken. */
+static int taken;
+
+int __real_bind(int fd, const struct sockaddr *addr, socklen_t len);
+int __wrap_bind(int fd, const struct sockaddr *addr, socklen_t len);
+int __wrap_bind(int fd, const struct sockaddr *addr, socklen_t len) {
+  struct sockaddr_in in;
+  if (len == sizeof(in)) {
+    memcpy(&in, addr, sizeof(in));
+    if (taken > 0 && in.sin_addr.s_addr == htonl(0x7F000002)) {
+      taken--;
+      errno = EADDRINUSE;
+      return -1;
+    }
+  }
+  return __real_bind(fd, addr, len);
 }
 
 static struct rlimit unlimited;
@@ -279,6 +336,45 @@ static void a_call_without_memory_leaves_nobody_listening(void **state) {
   assert_int_equal(ws_server_port(server, 0), where.port);
 }
 
+static int listen_at_name(ws_server *server, uint16_t port) {
+  ws_listen_options where;
+  ws_listen_options_init(&where);
+  where.host = "two.test";
+  where.port = port;
+  return ws_server_listen(server, &where, NULL);
+}
+
+/* The system chooses one that is free at the first address alone. */
+static void a_free_port_is_free_at_all_addresses_of_a_name(void **state) {
+  net *n = *state;
+  ws_server *server;
+  assert_int_equal(ws_server_new(n->loop, NULL, &server, NULL), 0);
+  answer_with("127.0.0.1", "127.0.0.2");
+  taken = 3;
+  assert_int_equal(listen_at_name(server, 0), 0);
+  assert_int_equal(taken, 0);
+  assert_int_equal(ws_server_listener_count(server), 2);
+  assert_int_equal(ws_server_port(server, 0), ws_server_port(server, 1));
+
+  /* If there is never one, the call ends all the same. */
+  taken = INT_MAX;
+  assert_int_equal(listen_at_name(server, 0), WS_ERR_SYSTEM);
+  taken = 1; /* Nor is a port that was asked for exchanged for another. */
+  assert_int_equal(listen_at_name(server, find_free_port()), WS_ERR_SYSTEM);
+  taken = 0;
+  assert_int_equal(ws_server_listener_count(server), 2);
+}
+
+/* As /etc/hosts often has it. */
+static void an_address_that_a_name_has_twice_is_listened_on_once(void **state) {
+  net *n = *state;
+  ws_server *server;
+  assert_int_equal(ws_server_new(n->loop, NULL, &server, NULL), 0);
+  answer_with("127.0.0.1", "127.0.0.1");
+  assert_int_equal(listen_at_name(server, 0), 0);
+  assert_int_equal(ws_server_listener_count(server), 1);
+}
+
 /* Whether it was of use or not. */
 static void an_inherited_descriptor_is_taken_over_in_any_case(void **state) {
   net *n = *state;
@@ -307,6 +403,8 @@ int main(void) {
       CASE(the_memory_of_a_loop_is_its_threads_own),
       CASE(a_call_that_fails_leaves_nobody_listening),
       CASE(a_call_without_memory_leaves_nobody_listening),
+      CASE(a_free_port_is_free_at_all_addresses_of_a_name),
+      CASE(an_address_that_a_name_has_twice_is_listened_on_once),
       CASE(an_inherited_descriptor_is_taken_over_in_any_case),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,9 @@
 
 #define WORKERS_MAX 1024
 
+/* How many ports are tried until one is free at all addresses of a name. */
+#define PORT_ATTEMPTS 16
+
 /* -- Options --------------------------------------------------------------- */
 
 void ws_server_options_init(ws_server_options *options) {
@@ -362,6 +365,7 @@ typedef struct plan {
 static void discard(ws_server *server, plan *p) {
   ws__listeners_free(&p->listeners);
   free_places(server, p->places);
+  p->places = NULL;
 }
 
 static void execute(ws_server *server, plan *p) {
@@ -464,14 +468,26 @@ static bool is_absent(int error) {
   return error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
 }
 
+/* Whether a name has an address twice, as it may in /etc/hosts. */
+static bool is_repeated(const struct addrinfo *infos,
+                        const struct addrinfo *info) {
+  while (infos != info &&
+         (infos->ai_addrlen != info->ai_addrlen ||
+          memcmp(infos->ai_addr, info->ai_addr, info->ai_addrlen) != 0)) {
+    infos = infos->ai_next;
+  }
+  return infos != info;
+}
+
 /* All addresses of a name that the machine has, with one port if that is free
  * to choose. */
-static int plan_all(ws_server *server, plan *p, const struct addrinfo *infos,
-                    const ws_listen_options *options, char *detail) {
+static int plan_each(ws_server *server, plan *p, const struct addrinfo *infos,
+                     const ws_listen_options *options, char *detail) {
   uint16_t port = options->port;
   int err = 0;
   for (const struct addrinfo *info = infos; info != NULL;
        info = info->ai_next) {
+    if (is_repeated(infos, info)) continue;
     ws__addr addr = {.len = info->ai_addrlen};
     memcpy(&addr.as.storage, info->ai_addr, info->ai_addrlen);
     ws__addr_set_port(&addr, port);
@@ -481,6 +497,19 @@ static int plan_all(ws_server *server, plan *p, const struct addrinfo *infos,
     port = p->places->port;
   }
   return p->places != NULL ? 0 : err;
+}
+
+/* A port that the system has chosen is free at the first address, but may be
+ * taken at another; then it chooses again. */
+static int plan_all(ws_server *server, plan *p, const struct addrinfo *infos,
+                    const ws_listen_options *options, char *detail) {
+  for (int i = 0; i < PORT_ATTEMPTS; i++) {
+    const int err = plan_each(server, p, infos, options, detail);
+    const bool is_taken = err == WS_ERR_SYSTEM && p->system_error == EADDRINUSE;
+    if (!is_taken || options->port != 0) return err;
+    discard(server, p);
+  }
+  return WS_ERR_SYSTEM;
 }
 
 static int plan_host(ws_server *server, plan *p,
