@@ -5,11 +5,14 @@
 #define _DARWIN_C_SOURCE
 #include "poller_fixture.h"
 
+#include "io/fork.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 /* -- Readiness ------------------------------------------------------------- */
 
@@ -701,6 +704,41 @@ static void its_descriptors_are_closed_by_exec(void **state) {
   ws__poller_destroy(poller);
 }
 
+/* In the child of a fork(). Returns whether no descriptor but the poller's own
+ * was closed. A kqueue is not inherited; its number may be another file's. */
+static bool destroy_in_child(fixture *f) {
+  int fd = -1;
+  const bool is_kqueue = strcmp(ws__poller_name(f->poller), "kqueue") == 0;
+  if (is_kqueue) {
+    if (ws__poller_fd(f->poller, &fd) != 0) return false;
+    (void)close(fd); /* Already, where it is a real one. */
+    if (dup2(STDERR_FILENO, fd) != fd) return false;
+  }
+  ws__poller_destroy(f->poller);
+  return !is_kqueue || fcntl(fd, F_GETFD) != -1;
+}
+
+static void a_forked_child_may_destroy_it(void **state) {
+  fixture *f = *state;
+  pair p;
+  open_pair(&p);
+  watch(f, &p, READ);
+  assert_int_equal(ws__fork_watch(), 0);
+  const pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    alarm(LONG_MS / 1000);
+    _exit(destroy_in_child(f) ? 0 : 1);
+  }
+  int status;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFEXITED(status));
+  assert_int_equal(WEXITSTATUS(status), 0);
+  send_byte(p.peer);
+  expect_ready(f, &p, READ);
+  close_pair(&p);
+}
+
 static void a_back_end_is_found_by_its_name(void **state) {
   (void)state;
   static const char *const names[] = {"epoll", "kqueue", "poll"};
@@ -767,6 +805,7 @@ int main(void) {
       EACH(the_shared_descriptor_shows_a_wake_up)
       EACH(the_shared_descriptor_shows_that_a_deadline_passed)
       EACH(its_descriptors_are_closed_by_exec)
+      EACH(a_forked_child_may_destroy_it)
       cmocka_unit_test(a_back_end_is_found_by_its_name),
       cmocka_unit_test(without_a_name_it_is_one_with_a_descriptor),
   };

@@ -159,9 +159,9 @@ int ws__net_connect_result(int fd) {
 
 /* -- Listening ------------------------------------------------------------- */
 
+/* On FreeBSD SO_REUSEPORT itself spreads nothing. */
 static int set_reuse_port(int fd) {
-#if defined(SO_REUSEPORT_LB) /* FreeBSD: SO_REUSEPORT there spreads nothing. \
-                              */
+#if defined(SO_REUSEPORT_LB)
   return set_option(fd, SOL_SOCKET, SO_REUSEPORT_LB, 1);
 #elif defined(SO_REUSEPORT)
   return set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);

@@ -11,8 +11,9 @@
  * may be spurious, so descriptors must not block.
  *
  * All calls belong to one thread, but for ws__poller_wake(). Every descriptor
- * is closed by exec; a forked child must not touch the poller at all, not even
- * to destroy it, because the kernel's part is shared with the parent. */
+ * is closed by exec; a forked child may destroy its copy of the poller and
+ * nothing else, because the kernel's part is shared with the parent. Forks are
+ * to be counted by then (io/fork.h). */
 #ifndef WS__POLLER_H
 #define WS__POLLER_H
 

@@ -13,6 +13,7 @@
 #if WS__HAVE_KQUEUE
 
 #include "io/clock.h"
+#include "io/fork.h"
 
 /* The other headers of some systems do not include it themselves. */
 #include <sys/types.h>
@@ -38,6 +39,7 @@ typedef struct kqueue_poller {
   ws__poller base;
   int queue;
   int wake[2];
+  unsigned forks; /* When the queue was made. */
   bool has_timer; /* One is in the queue, running or run out. */
 } kqueue_poller;
 
@@ -52,13 +54,16 @@ static int change(const kqueue_poller *p, const struct kevent *changes,
 
 static void close_poller(ws__poller *base) {
   const kqueue_poller *p = (kqueue_poller *)base;
-  ws__poller_discard(p->queue);
+  /* "The queue is not inherited by a child created with fork(2)" (kqueue(2)):
+   * there its number may be that of another file. */
+  if (p->forks == ws__fork_count()) ws__poller_discard(p->queue);
   ws__poller_pipe_close(p->wake);
 }
 
 static int open_poller(ws__poller *base) {
   kqueue_poller *p = (kqueue_poller *)base;
   p->queue = -1;
+  p->forks = ws__fork_count();
   if (ws__poller_pipe_open(p->wake) != 0) return -1;
   p->queue = kqueue();
   if (p->queue < 0) goto fail;

@@ -18,8 +18,7 @@ typedef struct poll_poller {
   int wake[2];
   size_t count;
   size_t cap;
-  size_t
-      start; /* Where the next wait begins to look, so that all get a turn. */
+  size_t start; /* Where the next wait looks first: all get their turn. */
   /* Both arrays lie in one block, which begins with `nodes`. */
   ws__poller_node **nodes;
   struct pollfd *fds;

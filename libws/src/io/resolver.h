@@ -9,9 +9,9 @@
  * What a thread touches comes from malloc, since it may live longer than the
  * owner's allocator; everything else comes from the allocator.
  *
- *     wake() has been called  ->  while ((lookup =
- * ws__resolver_next(resolver))) ws__lookup_result(lookup, ...)
- */
+ *     when wake() has been called:
+ *         while ((lookup = ws__resolver_next(resolver)) != NULL)
+ *             ws__lookup_result(lookup, ...) */
 #ifndef WS__RESOLVER_H
 #define WS__RESOLVER_H
 
