@@ -17,8 +17,8 @@ import tempfile
 
 LAYERS = [
     # base/: what any program needs. libc only.
-    ["base/hidden"],
-    ["base/alloc", "base/err", "base/ascii", "base/detail"],
+    ["base/hidden", "base/ascii"],
+    ["base/alloc", "base/err", "base/detail"],
     ["base/buf", "base/list", "base/heap", "base/siphash"],
 
     # proto/: the protocol. Bytes and times come in as arguments; no operating

@@ -574,11 +574,10 @@ WS_API const uint8_t *ws_message_get_data(const ws_message *message,
 
 /* ws_conn_send() of a whole message that was made for many. A server queues its
  * frame without copying it, unless a small one fits behind what waits; the
- * deflated one if the
- * connection has a window that is large enough, so what this connection
- * compresses after it starts with an empty window. A client sends a masked
- * copy. Returns as ws_conn_send(), and WS_ERR_INVALID_STATE inside a message
- * that is sent in fragments. Since 0.1. */
+ * deflated one if the connection has a window that is large enough, so what
+ * this connection compresses after it starts with an empty window. A client
+ * sends a masked copy. Returns as ws_conn_send(), and WS_ERR_INVALID_STATE
+ * inside a message that is sent in fragments. Since 0.1. */
 WS_API int ws_conn_send_message(ws_conn *conn, ws_message *message);
 
 /* Sends a ping or an unsolicited pong with at most 125 bytes, copied.

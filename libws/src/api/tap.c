@@ -1,4 +1,7 @@
+/* tap.c - cuts what flows into lines of heads, and frames, by a parser of its
+ * own: what the connection refuses is to be seen as well. */
 #include "api/tap.h"
+#include "base/ascii.h"
 #include "proto/http.h"
 
 #include <stdio.h>
@@ -36,8 +39,7 @@ static void end_text(const ws__tap_flow *flow, char *out) {
 static void put_text(const ws__tap_flow *flow, size_t from, char *out) {
   for (size_t i = from; i < flow->have; i++) {
     const char c = (char)flow->shown[i];
-    const bool is_plain = c >= ' ' && c <= '~' && c != '\\';
-    if (is_plain) *out++ = c;
+    if (ws__is_printable(c) && c != '\\') *out++ = c;
     else out += sprintf(out, "\\x%02x", (unsigned)(uint8_t)c);
   }
   end_text(flow, out);

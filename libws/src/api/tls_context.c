@@ -3,8 +3,6 @@
 #include "base/alloc.h"
 #include "io/tls.h"
 
-#include <string.h>
-
 void ws_tls_client_options_init(ws_tls_client_options *options) {
   *options = (ws_tls_client_options){.size = sizeof(*options)};
 }

@@ -4,9 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static int is_printable(char c) {
-  return c >= ' ' && c <= '~';
-}
+#include "base/ascii.h"
 
 void ws__detail_set(char *detail, const char *format, ...) {
   if (detail == NULL) return;
@@ -17,7 +15,7 @@ void ws__detail_set(char *detail, const char *format, ...) {
   if (len < 0) detail[0] = '\0';
 
   for (char *c = detail; *c != '\0'; c++)
-    if (!is_printable(*c)) *c = '?';
+    if (!ws__is_printable(*c)) *c = '?';
 }
 
 int ws__report(ws_error *out_error, int err, const char *text) {

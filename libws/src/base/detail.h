@@ -6,11 +6,11 @@
 #ifndef WS__DETAIL_H
 #define WS__DETAIL_H
 
-/* The size of such a buffer, the NUL included. */
-#define WS__DETAIL_SIZE 160
-
 #include "base/hidden.h"
 #include "ws/base.h"
+
+/* The size of such a buffer, the NUL included. */
+#define WS__DETAIL_SIZE WS_ERROR_SIZE
 
 WS__HIDDEN_BEGIN
 

@@ -1,4 +1,7 @@
+/* trace.c - see trace.h. A line is made on the stack and leaves by one write().
+ */
 #include "io/trace.h"
+#include "base/ascii.h"
 #include "io/net.h"
 
 #include <errno.h>
@@ -99,7 +102,7 @@ static void write_line(const ws__trace *trace, unsigned number, char mark,
   const int count = vsnprintf(line + len, room, format, args);
   if (count > 0) len += (size_t)count < room ? (size_t)count : room - 1;
   for (size_t i = 0; i < len; i++)
-    if (line[i] < ' ' || line[i] > '~') line[i] = '?';
+    if (!ws__is_printable(line[i])) line[i] = '?';
   line[len] = '\n'; /* In the place of the NUL. */
   write_quietly(trace->fd, line, len + 1);
 }

@@ -4,13 +4,13 @@
 
 #include <string.h>
 
+#include "base/ascii.h"
 #include "proto/http.h"
 
 #define MAX_PORT 65535
 
 static bool is_hex_digit(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') ||
-         (c >= 'A' && c <= 'F');
+  return ws__hex_value(c) >= 0;
 }
 
 /* Returns the length of the "[...]" that `text` starts with, 0 if it is not
@@ -27,8 +27,7 @@ static size_t ip_literal_len(const char *text, size_t len) {
 
 /* unreserved and sub-delims of RFC 3986. */
 static bool is_reg_name_char(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-         (c >= 'A' && c <= 'Z') ||
+  return ws__is_digit(c) || ws__is_letter(c) ||
          (c != '\0' && strchr("-._~!$&'()*+,;=", c) != NULL);
 }
 
@@ -53,7 +52,7 @@ static size_t reg_name_len(const char *text, size_t len) {
 static bool parse_port(const char *text, size_t len, ws__authority *out) {
   uint32_t port = 0;
   for (size_t i = 0; i < len; i++) {
-    if (text[i] < '0' || text[i] > '9') return false;
+    if (!ws__is_digit(text[i])) return false;
     port = port * 10 + (uint32_t)(text[i] - '0');
     if (port > MAX_PORT) return false;
   }

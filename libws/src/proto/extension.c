@@ -4,10 +4,12 @@
  * what permessage-deflate could want of it, so that nothing is allocated and
  * names of unknown extensions never become anything. */
 #include "proto/extension.h"
-#include "base/detail.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#include "base/ascii.h"
+#include "base/detail.h"
 
 #define EXTENSIONS "Sec-WebSocket-Extensions"
 
@@ -68,13 +70,13 @@ static bool take(scanner *s, char c) {
 }
 
 static void skip_blanks(scanner *s) {
-  while (s->at < s->end && ws__http_is_blank((uint8_t)*s->at))
+  while (s->at < s->end && ws__http_is_blank(*s->at))
     s->at++;
 }
 
 static bool take_token(scanner *s, slice *out) {
   out->text = s->at;
-  while (s->at < s->end && ws__http_is_token_char((uint8_t)*s->at))
+  while (s->at < s->end && ws__http_is_token_char(*s->at))
     s->at++;
   out->len = (size_t)(s->at - out->text);
   return out->len > 0;
@@ -89,7 +91,7 @@ static bool take_value(scanner *s, slice *out) {
   out->text = s->at;
   while (!take(s, '"')) {
     (void)take(s, '\\');
-    if (s->at == s->end || !ws__http_is_token_char((uint8_t)*s->at)) {
+    if (s->at == s->end || !ws__http_is_token_char(*s->at)) {
       return false;
     }
     s->at++;
@@ -104,7 +106,7 @@ static uint8_t window_bits(slice value) {
   for (size_t i = 0; i < value.len; i++) {
     const char c = value.text[i];
     if (c == '\\') continue;
-    if (c < '0' || c > '9' || (c == '0' && bits == 0)) return 0;
+    if (!ws__is_digit(c) || (c == '0' && bits == 0)) return 0;
     bits = bits * 10 + (unsigned)(c - '0');
     if (bits > MAX_WINDOW_BITS) return 0;
   }

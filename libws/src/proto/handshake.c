@@ -10,6 +10,7 @@
 #include "proto/authority.h"
 #include "proto/base64.h"
 #include "proto/sha1.h"
+#include "proto/subprotocol.h"
 
 #define VERSION "13"
 

@@ -10,7 +10,6 @@
 #include "proto/deflate.h"
 #include "proto/extension.h"
 #include "proto/http.h"
-#include "proto/subprotocol.h"
 #include "ws/conn.h"
 
 WS__HIDDEN_BEGIN

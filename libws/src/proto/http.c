@@ -5,47 +5,36 @@
  * wherever it stands, the next byte is one the grammar allows there, or the
  * head is refused. */
 #include "proto/http.h"
-#include "base/detail.h"
 
 #include <string.h>
 
+#include "base/ascii.h"
+#include "base/detail.h"
+
 /* -- Words of the grammar -------------------------------------------------- */
 
-static bool is_digit(uint8_t c) {
-  return c >= '0' && c <= '9';
-}
-
-static uint8_t to_lower(uint8_t c) {
-  return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
-}
-
-static bool is_alpha(uint8_t c) {
-  const uint8_t lower = to_lower(c);
-  return lower >= 'a' && lower <= 'z';
-}
-
-bool ws__http_is_blank(uint8_t c) {
+bool ws__http_is_blank(char c) {
   return c == ' ' || c == '\t';
 }
 
 /* VCHAR of RFC 5234. */
-static bool is_visible(uint8_t c) {
-  return c > ' ' && c < 0x7F;
+static bool is_visible(char c) {
+  return c != ' ' && ws__is_printable(c);
 }
 
 /* RFC 9110 5.5: what may stand in a field value, with blanks and obs-text. */
-static bool is_text(uint8_t c) {
-  return (c >= ' ' && c != 0x7F) || c == '\t';
+static bool is_text(char c) {
+  return !ws__is_control(c) || c == '\t';
 }
 
-bool ws__http_is_token_char(uint8_t c) {
-  return is_alpha(c) || is_digit(c) ||
+bool ws__http_is_token_char(char c) {
+  return ws__is_letter(c) || ws__is_digit(c) ||
          (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
 }
 
 bool ws__http_is_token(const char *text, size_t len) {
   for (size_t i = 0; i < len; i++) {
-    if (!ws__http_is_token_char((uint8_t)text[i])) return false;
+    if (!ws__http_is_token_char(text[i])) return false;
   }
   return len > 0;
 }
@@ -53,7 +42,7 @@ bool ws__http_is_token(const char *text, size_t len) {
 /* `prefix` is in lower case. */
 static bool starts_with(const char *text, const char *prefix) {
   for (; *prefix != '\0'; text++, prefix++) {
-    if (to_lower((uint8_t)*text) != (uint8_t)*prefix) return false;
+    if (ws__to_lower(*text) != *prefix) return false;
   }
   return true;
 }
@@ -65,14 +54,14 @@ static bool is_origin_or_absolute_form(const char *target) {
 
 bool ws__http_is_target(const char *text) {
   for (const char *at = text; *at != '\0'; at++) {
-    if (!is_visible((uint8_t)*at)) return false;
+    if (!is_visible(*at)) return false;
   }
   return is_origin_or_absolute_form(text);
 }
 
 bool ws__http_is_header(const ws_header *header) {
   for (size_t i = 0; i < header->value_len; i++) {
-    if (!is_text((uint8_t)header->value[i])) return false;
+    if (!is_text(header->value[i])) return false;
   }
   return ws__http_is_token(header->name, header->name_len);
 }
@@ -80,7 +69,7 @@ bool ws__http_is_header(const ws_header *header) {
 bool ws__http_equal(const char *a, size_t a_len, const char *b, size_t b_len) {
   if (a_len != b_len) return false;
   for (size_t i = 0; i < a_len; i++) {
-    if (to_lower((uint8_t)a[i]) != to_lower((uint8_t)b[i])) return false;
+    if (ws__to_lower(a[i]) != ws__to_lower(b[i])) return false;
   }
   return true;
 }
@@ -114,7 +103,7 @@ static int end_line(ws__http_reader *reader, const ws__http_limits *limits,
 }
 
 static int take_byte(ws__http_reader *reader, const ws__http_limits *limits,
-                     uint8_t c, bool *done, const char **reason) {
+                     char c, bool *done, const char **reason) {
   if (c == '\n') return end_line(reader, limits, done, reason);
   if (reader->has_cr) {
     return ws__fail(WS_ERR_HTTP_SYNTAX, "CR without LF in the head", reason);
@@ -145,7 +134,7 @@ int ws__http_read(ws__http_reader *reader, const ws__http_limits *limits,
       return ws__fail(WS_ERR_HTTP_TOO_LARGE, "head longer than max_head",
                       reason);
     }
-    const int err = take_byte(reader, limits, data[taken], done, reason);
+    const int err = take_byte(reader, limits, (char)data[taken], done, reason);
     if (err != 0) return err;
     taken++;
   }
@@ -171,12 +160,12 @@ typedef struct cursor {
 } cursor;
 
 /* The next byte; at the end NUL, which the grammar allows nowhere. */
-static uint8_t peek(const cursor *c) {
-  return c->at < c->end ? (uint8_t)*c->at : '\0';
+static char peek(const cursor *c) {
+  return c->at < c->end ? *c->at : '\0';
 }
 
 static bool take(cursor *c, char expected) {
-  if (peek(c) != (uint8_t)expected) return false;
+  if (peek(c) != expected) return false;
   c->at++;
   return true;
 }
@@ -188,7 +177,7 @@ static bool take_crlf(cursor *c) {
 /* Takes all bytes of a kind and the delimiter behind them, which becomes the
  * NUL of the string. Returns NULL if there is no such byte or another
  * delimiter. */
-static char *take_word(cursor *c, bool (*is_kind)(uint8_t), char delimiter) {
+static char *take_word(cursor *c, bool (*is_kind)(char), char delimiter) {
   char *const start = c->at;
   while (is_kind(peek(c)))
     c->at++;
@@ -223,9 +212,9 @@ static int take_version(cursor *c, uint8_t *out_minor, const char **reason) {
       return ws__fail(WS_ERR_HTTP_SYNTAX, "this is not HTTP/1.1", reason);
     }
   }
-  const uint8_t major = peek(c);
-  if (!is_digit(major) || !take(c, (char)major) || !take(c, '.') ||
-      !is_digit(peek(c))) {
+  const char major = peek(c);
+  if (!ws__is_digit(major) || !take(c, major) || !take(c, '.') ||
+      !ws__is_digit(peek(c))) {
     return ws__fail(WS_ERR_HTTP_SYNTAX, "malformed HTTP version", reason);
   }
   *out_minor = (uint8_t)(peek(c) - '0');
@@ -270,7 +259,7 @@ static int take_status_line(cursor *c, ws__http_head *head,
   if (err != 0) return err;
   bool is_good = take(c, ' ') && peek(c) != '0';
   for (int i = 0; i < 3 && is_good; i++) {
-    is_good = is_digit(peek(c));
+    is_good = ws__is_digit(peek(c));
     if (is_good) head->status = (uint16_t)(head->status * 10 + *c->at++ - '0');
   }
   if (!is_good || !take(c, ' ')) {
@@ -397,9 +386,9 @@ static bool list_has(const char *at, const char *end, const char *token) {
     const char *comma = memchr(at, ',', (size_t)(end - at));
     const char *const next = comma != NULL ? comma + 1 : end;
     const char *last = comma != NULL ? comma : end;
-    while (at < last && ws__http_is_blank((uint8_t)*at))
+    while (at < last && ws__http_is_blank(*at))
       at++;
-    while (at < last && ws__http_is_blank((uint8_t)last[-1]))
+    while (at < last && ws__http_is_blank(last[-1]))
       last--;
     if (ws__http_equal(at, (size_t)(last - at), token, token_len)) return true;
     at = next;

@@ -72,11 +72,11 @@ void ws__http_head_free(ws__http_head *head, const ws_allocator *allocator);
 /* -- Words of the grammar -------------------------------------------------- */
 
 /* RFC 9110 5.6.2: a token is one or more tchar. */
-bool ws__http_is_token_char(uint8_t c);
+bool ws__http_is_token_char(char c);
 bool ws__http_is_token(const char *text, size_t len);
 
 /* RFC 9110 5.6.3: the blanks of optional whitespace. */
-bool ws__http_is_blank(uint8_t c);
+bool ws__http_is_blank(char c);
 
 /* Whether `text` can be a request target here: visible ASCII, either the
  * origin-form "/..." or the absolute-form "http://..." or "https://..." that

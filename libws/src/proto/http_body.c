@@ -1,7 +1,6 @@
 /* http_body.c - the body of a response that refuses the handshake (RFC 9112 6
  * and 7.1). A state machine over the framing; content is copied in runs. */
-#include <string.h>
-
+#include "base/ascii.h"
 #include "proto/http.h"
 
 enum body_state {
@@ -22,7 +21,7 @@ static bool parse_length(const ws_header *header, uint64_t *out_length) {
   uint64_t length = 0;
   for (size_t i = 0; i < header->value_len; i++) {
     const char c = header->value[i];
-    if (c < '0' || c > '9') return false;
+    if (!ws__is_digit(c)) return false;
     const uint64_t digit = (uint64_t)(c - '0');
     if (length > (UINT64_MAX - digit) / 10) return false;
     length = length * 10 + digit;
@@ -62,19 +61,12 @@ int ws__http_body_start(ws__http_body *body, const ws__http_head *head,
   return 0;
 }
 
-static int hex_value(uint8_t c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 /* Takes a byte of `chunk-size [ chunk-ext ] CRLF`, or of the CRLF behind the
  * content (RFC 9112 7.1). Returns false if it cannot stand there. */
-static bool take_framing(ws__http_body *body, uint8_t c, bool *done) {
+static bool take_framing(ws__http_body *body, char c, bool *done) {
   switch ((enum body_state)body->state) {
   case BODY_CHUNK_SIZE: {
-    const int digit = hex_value(c);
+    const int digit = ws__hex_value(c);
     if (digit >= 0) {
       if (body->digits == MAX_CHUNK_DIGITS) return false;
       body->digits++;
@@ -91,7 +83,7 @@ static bool take_framing(ws__http_body *body, uint8_t c, bool *done) {
   }
   case BODY_CHUNK_EXT:
     if (c == '\r') body->state = BODY_CHUNK_SIZE_LF;
-    return c == '\r' || c == '\t' || (c >= ' ' && c != 0x7F);
+    return c == '\r' || c == '\t' || !ws__is_control(c);
   case BODY_CHUNK_SIZE_LF:
     /* The last chunk has size 0. */
     *done = body->left == 0;
@@ -134,7 +126,7 @@ int ws__http_body_read(ws__http_body *body, const ws_allocator *allocator,
       if (err != 0) return err;
       end_run(body, taken, done);
       if (out->len >= max) *done = true;
-    } else if (!take_framing(body, *data, done)) {
+    } else if (!take_framing(body, (char)*data, done)) {
       return WS_ERR_HTTP_SYNTAX;
     }
     data += taken;

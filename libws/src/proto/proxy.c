@@ -8,6 +8,7 @@
 
 #include "base/ascii.h"
 #include "base/buf.h"
+#include "base/detail.h"
 #include "proto/authority.h"
 #include "proto/http.h"
 #include "proto/ip.h"
@@ -56,8 +57,7 @@ typedef struct proxy_block {
 } proxy_block;
 
 static int refuse(const char *text, const char **reason) {
-  *reason = text;
-  return WS_ERR_SYNTAX;
+  return ws__fail(WS_ERR_SYNTAX, text, reason);
 }
 
 /* -- Cutting the text ------------------------------------------------------ */

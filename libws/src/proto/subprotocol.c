@@ -2,9 +2,10 @@
  * for the search for duplicates, which sorts: a head full of names costs O(n
  * log n), whatever the names. */
 #include "proto/subprotocol.h"
-#include "base/detail.h"
 
 #include <string.h>
+
+#include "base/detail.h"
 
 #define PROTOCOL "Sec-WebSocket-Protocol"
 
@@ -82,10 +83,10 @@ static bool take_names(ws__subprotocols *list, const ws_header *header,
   const char *at = header->value;
   const char *const end = at + header->value_len;
   for (;;) {
-    while (at < end && ws__http_is_blank((uint8_t)*at))
+    while (at < end && ws__http_is_blank(*at))
       at++;
     const char *const name = at;
-    while (at < end && ws__http_is_token_char((uint8_t)*at))
+    while (at < end && ws__http_is_token_char(*at))
       at++;
     if (at == name) return false;
 
@@ -94,7 +95,7 @@ static bool take_names(ws__subprotocols *list, const ws_header *header,
     (*text)[len] = '\0';
     *text += len + 1;
 
-    while (at < end && ws__http_is_blank((uint8_t)*at))
+    while (at < end && ws__http_is_blank(*at))
       at++;
     if (at == end) return true;
     if (*at++ != ',') return false;
