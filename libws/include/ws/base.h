@@ -85,10 +85,10 @@ WS_API const char *ws_version(void);
   X(INVALID_ACCEPT, -41, "missing or wrong Sec-WebSocket-Accept")              \
   X(UNEXPECTED_SUBPROTOCOL, -42, "the server chose a subprotocol not offered") \
   X(MISSING_SUBPROTOCOL, -43, "the server chose none of the subprotocols")     \
-  X(REDIRECT, -46, "the server redirects to where it must not be followed")    \
-  X(BLOCKED_PORT, -47, "the port is one that browsers block")                  \
   X(UNEXPECTED_EXTENSION, -44, "the server chose an extension not offered")    \
   X(INVALID_EXTENSION_PARAMETER, -45, "illegal extension parameter")           \
+  X(REDIRECT, -46, "the server redirects to where it must not be followed")    \
+  X(BLOCKED_PORT, -47, "the port is one that browsers block")                  \
   /* Frames and messages (RFC 6455 sections 5 and 7, RFC 7692). */             \
   X(EXPECTED_FIN, -50, "a control frame must not be fragmented")               \
   X(EXPECTED_MASK, -51, "a client's frame must be masked")                     \

@@ -1,3 +1,5 @@
+/* pack.c - while counting only `used` grows; while copying each piece goes to
+ * where `used` stood, so that both runs lay out the block alike. */
 #include "api/pack.h"
 
 #include <stdalign.h>

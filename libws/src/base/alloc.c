@@ -1,3 +1,4 @@
+/* alloc.c - calls the hook of an allocator, and checks what it is asked for. */
 #include "base/alloc.h"
 
 #include <assert.h>

@@ -1,3 +1,5 @@
+/* buf.c - see buf.h. All arithmetic is checked against WS__BUF_MAX before it is
+ * done, so that no sum can wrap. */
 #include "base/buf.h"
 
 #include <assert.h>

@@ -1,3 +1,5 @@
+/* heap.c - see heap.h. A slot is moved by moving a hole to where it belongs,
+ * which stores each slot once instead of swapping two. */
 #include "base/heap.h"
 
 #include <assert.h>

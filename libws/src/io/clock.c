@@ -1,3 +1,4 @@
+/* clock.c - the system's CLOCK_MONOTONIC. */
 #include "io/clock.h"
 
 #include <time.h>

@@ -1,3 +1,4 @@
+/* fork.c - counts forks by a handler that the system runs in each child. */
 #include "io/fork.h"
 #include "ws/base.h"
 

@@ -1,3 +1,5 @@
+/* inbox.c - a list of letters under a lock. A flag beside it tells the loop
+ * without the lock that the list is empty, as it nearly always is. */
 #include "io/inbox.h"
 
 #include <pthread.h>

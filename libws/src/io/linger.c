@@ -1,3 +1,4 @@
+/* linger.c - a source that reads and forgets until the peer closes. */
 #include "io/linger.h"
 #include "io/net.h"
 

@@ -1,3 +1,4 @@
+/* base64.c - three bytes are four characters of six bits each. */
 #include "proto/base64.h"
 
 #define PADDING '='

@@ -1,3 +1,5 @@
+/* config.c - fills in the defaults, checks the ranges, and copies what options
+ * point to behind the struct in one block. */
 #include "proto/config.h"
 
 #include <string.h>

@@ -1,3 +1,6 @@
+/* frame.c - reads and writes the heads of frames. Reading goes byte by byte in
+ * the order of the wire, so that what is wrong is known with the first byte
+ * that makes it so. */
 #include "proto/frame.h"
 
 #include <string.h>

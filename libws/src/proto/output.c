@@ -1,3 +1,5 @@
+/* output.c - the queue as a ring of chunks, known by its last one: behind it
+ * stands the first, so that both ends are at hand. */
 #include "proto/output.h"
 
 #include <assert.h>
