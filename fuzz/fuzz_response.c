@@ -4,6 +4,7 @@
 
 #include "budget.h"
 #include "proto/handshake.h"
+#include "proto/subprotocol.h"
 
 /* Two readings at once, in buffers that double; "a:\r\n" makes a ws_header. */
 #define HEAP_BASE     4096

@@ -950,24 +950,6 @@ static void descriptors_over_1023_are_as_good_as_others(void **state) {
 
 /* -- The rest -------------------------------------------------------------- */
 
-static void keepalive_probes_can_be_set(void **state) {
-  (void)state;
-  int ends[2];
-  make_pair(ends);
-  assert_false(option_of(ends[0], SOL_SOCKET, SO_KEEPALIVE));
-  assert_int_equal(ws__net_set_keepalive(ends[0], 45), 0);
-  assert_true(option_of(ends[0], SOL_SOCKET, SO_KEEPALIVE));
-#ifdef TCP_KEEPIDLE
-  assert_int_equal(option_of(ends[0], IPPROTO_TCP, TCP_KEEPIDLE), 45);
-  assert_int_equal(option_of(ends[0], IPPROTO_TCP, TCP_KEEPINTVL), 45);
-  assert_int_equal(option_of(ends[0], IPPROTO_TCP, TCP_KEEPCNT), 3);
-#endif
-  assert_int_equal(ws__net_set_keepalive(ends[0], UINT_MAX), 0);
-  assert_int_equal(ws__net_set_keepalive(ends[0], 0), 0);
-  assert_false(option_of(ends[0], SOL_SOCKET, SO_KEEPALIVE));
-  close_pair(ends);
-}
-
 static void close_is_called_once_and_leaves_errno_alone(void **state) {
   (void)state;
   const int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -989,7 +971,6 @@ static bool do_everything(const ws__addr *wanted) {
   char detail[WS__DETAIL_SIZE];
   struct iovec slice = {data, sizeof(data)};
   const ws__listen_options options = {.reuse_port = true, .unix_mode = 0600};
-  const bool is_tcp_socket = wanted->as.any.sa_family != AF_UNIX;
   const bool is_ok =
       ws__net_listen(wanted, &options, &listener, &addr, detail) == 0 &&
       ws__net_connect(&addr, &client) == 0 &&
@@ -997,7 +978,6 @@ static bool do_everything(const ws__addr *wanted) {
       ws__net_accept(wait_for(listener, POLLIN), &server, &peer) ==
           WS__ACCEPT_OK &&
       ws__net_adopt(server, &is_listener) == 0 &&
-      (!is_tcp_socket || ws__net_set_keepalive(server, 10) == 0) &&
       ws__net_local_addr(server, &peer) == 0 &&
       ws__net_peer_addr(server, &peer) == 0 &&
       ws__net_send(client, "12", 2, &len) == WS__IO_OK &&
@@ -1086,7 +1066,6 @@ int main(void) {
       CASE(what_is_no_stream_socket_is_not_adopted),
       CASE(a_shared_socket_lives_until_both_descriptors_are_closed),
       CASE(descriptors_over_1023_are_as_good_as_others),
-      CASE(keepalive_probes_can_be_set),
       CASE(close_is_called_once_and_leaves_errno_alone),
       CASE(every_call_that_fails_is_told_and_cleaned_up_after),
   };

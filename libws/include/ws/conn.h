@@ -146,7 +146,7 @@ typedef struct ws_conn_options {
   uint32_t useless_burst;
   uint32_t useless_rate;
 
-  /* Deadlines in milliseconds. */
+  /* Deadlines in milliseconds, at most 2^31 - 1. */
   uint32_t handshake_timeout; /* All of it. 10 s (server), 30 s (client). */
   uint32_t ping_interval;     /* Ping after this long without input. 20 s. */
   uint32_t ping_timeout;      /* Then any input within this. 20 s. */
@@ -530,13 +530,13 @@ WS_API int ws_conn_send_borrowed(ws_conn *conn, ws_message_type type,
  * Since 0.1. */
 WS_API int ws_conn_own_output(ws_conn *conn);
 
-/* ws_conn_send() of one whole text message, checked. */
+/* ws_conn_send() of one whole text message, checked. Since 0.1. */
 static inline int ws_conn_send_text(ws_conn *conn, const char *text,
                                     size_t len) {
   return ws_conn_send(conn, WS_TEXT, text, len, 0);
 }
 
-/* ws_conn_send() of one whole binary message. */
+/* ws_conn_send() of one whole binary message. Since 0.1. */
 static inline int ws_conn_send_binary(ws_conn *conn, const void *data,
                                       size_t len) {
   return ws_conn_send(conn, WS_BINARY, data, len, 0);
@@ -640,7 +640,8 @@ WS_API int ws_conn_reclaim_output(ws_conn *conn);
 /* The role that its configuration is for. Since 0.1. */
 WS_API ws_role ws_conn_role(const ws_conn *conn);
 
-/* The readyState, as it changes with the events pulled and calls made. */
+/* The readyState, as it changes with the events pulled and calls made. Since
+ * 0.1. */
 WS_API ws_state ws_conn_state(const ws_conn *conn);
 
 /* Payload bytes of messages sent that ws_conn_consume() has not yet covered:

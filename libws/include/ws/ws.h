@@ -334,13 +334,13 @@ WS_API void ws_socket_release(ws_socket *socket);
 WS_API int ws_socket_send(ws_socket *socket, ws_message_type type,
                           const void *data, size_t len, unsigned flags);
 
-/* ws_socket_send() of one whole text message, checked. */
+/* ws_socket_send() of one whole text message, checked. Since 0.1. */
 static inline int ws_socket_send_text(ws_socket *socket, const char *text,
                                       size_t len) {
   return ws_socket_send(socket, WS_TEXT, text, len, 0);
 }
 
-/* ws_socket_send() of one whole binary message. */
+/* ws_socket_send() of one whole binary message. Since 0.1. */
 static inline int ws_socket_send_binary(ws_socket *socket, const void *data,
                                         size_t len) {
   return ws_socket_send(socket, WS_BINARY, data, len, 0);
@@ -503,7 +503,8 @@ typedef struct ws_listen_options {
    * 127.0.0.1 and ::1). Defaults to "127.0.0.1". "::" takes IPv4 as well. */
   const char *host;
   uint16_t port; /* 0: a free one. */
-  /* Optional. The path of a Unix socket instead, and the mode of its file. */
+  /* Optional. The path of a Unix socket instead, and the mode of its file (0:
+   * what the umask leaves). */
   const char *unix_path;
   uint32_t unix_mode;
   /* A listening socket that was inherited instead, or -1. Taken over in any
@@ -570,7 +571,8 @@ WS_API int ws_socket_respond_file(ws_socket *socket, const char *root);
 WS_API int ws_server_close(ws_server *server, uint16_t code, const char *reason,
                            size_t reason_len, uint32_t deadline_ms);
 
-/* Stops listening and nothing else; open sockets stay. Since 0.1. */
+/* Stops listening and nothing else; open sockets stay. With `workers`, one that
+ * cannot be told for want of memory goes on. Since 0.1. */
 WS_API void ws_server_stop_listening(ws_server *server);
 
 /* The loop that the server was made in, and the pointer of its options. Any

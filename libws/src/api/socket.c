@@ -1,3 +1,6 @@
+/* socket.c - the turns of a socket. A turn reads once, hands out the events one
+ * by one, and writes what came of them in one go; what the loop lends for that
+ * is given back at its end. */
 #include "api/socket.h"
 #include "base/list.h"
 #include "io/linger.h"

@@ -8,7 +8,6 @@
 #include <string.h>
 
 static_assert(WS_ADDRESS_SIZE == WS__ADDR_TEXT_SIZE, "any address fits");
-static_assert(WS_ERROR_SIZE == WS__DETAIL_SIZE, "any detail fits");
 
 /* From this many bytes on a message that was just read is sent from where it
  * lies, */

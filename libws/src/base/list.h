@@ -30,11 +30,6 @@ static inline bool ws__list_is_empty(const ws__list *list) {
   return list->next == list;
 }
 
-/* Whether an element is in some list. */
-static inline bool ws__list_is_linked(const ws__list *node) {
-  return node->next != node;
-}
-
 /* The first element, or NULL. */
 static inline ws__list *ws__list_first(const ws__list *list) {
   return ws__list_is_empty(list) ? NULL : list->next;

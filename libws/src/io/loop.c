@@ -1,3 +1,5 @@
+/* loop.c - see loop.h. Nothing here knows what a source is: whose turn it is
+ * follows from descriptors, deadlines, lookups and the two queues alone. */
 #include "io/loop.h"
 #include "base/list.h"
 #include "io/clock.h"
@@ -5,7 +7,6 @@
 #include "io/net.h"
 #include "io/tls.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 

@@ -103,10 +103,6 @@ struct ws_loop {
   atomic_bool has_lookups; /* ws__resolver_next() may have something. */
 };
 
-static inline const ws_allocator *ws__loop_allocator(ws_loop *loop) {
-  return &loop->allocator;
-}
-
 /* Puts a source into the loop. Returns 0 or WS_ERR_NO_MEMORY. */
 int ws__loop_add(ws_loop *loop, ws__source *source);
 

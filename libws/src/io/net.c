@@ -41,8 +41,6 @@
 /* How many broken connections one ws__net_accept() passes over. */
 #define MAX_BROKEN 64
 
-#define KEEPALIVE_PROBES 3
-
 /* -- Making a descriptor ours ---------------------------------------------- */
 
 static int set_option(int fd, int level, int name, int value) {
@@ -346,25 +344,6 @@ int ws__net_local_addr(int fd, ws__addr *out_addr) {
 int ws__net_peer_addr(int fd, ws__addr *out_addr) {
   *out_addr = (ws__addr){.len = sizeof(out_addr->as)};
   return getpeername(fd, &out_addr->as.any, &out_addr->len) == 0 ? 0 : errno;
-}
-
-int ws__net_set_keepalive(int fd, unsigned seconds) {
-  int error = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, seconds > 0);
-  if (error != 0 || seconds == 0) return error;
-  const int period = seconds < INT16_MAX ? (int)seconds : INT16_MAX;
-#if defined(TCP_KEEPIDLE)
-  error = set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, period);
-#elif defined(TCP_KEEPALIVE) /* macOS */
-  error = set_option(fd, IPPROTO_TCP, TCP_KEEPALIVE, period);
-#endif
-#ifdef TCP_KEEPINTVL
-  if (error == 0) error = set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, period);
-#endif
-#ifdef TCP_KEEPCNT
-  if (error == 0)
-    error = set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
-#endif
-  return error;
 }
 
 /* What a transfer of at most `len` bytes means that the system answered with

@@ -131,11 +131,6 @@ int ws__net_share(int fd, int *out_fd);
 int ws__net_local_addr(int fd, ws__addr *out_addr);
 int ws__net_peer_addr(int fd, ws__addr *out_addr);
 
-/* Has the system probe a silent TCP peer after `seconds`, and give the
- * connection up when three more probes, as far apart, stay unanswered. 0 turns
- * that off. */
-int ws__net_set_keepalive(int fd, unsigned seconds);
-
 /* A piece to be written. The system could also read into an iovec; into this
  * one nobody does. */
 static inline struct iovec ws__net_piece(const void *data, size_t len) {
