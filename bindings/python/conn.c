@@ -289,10 +289,7 @@ static PyObject *event_of_message(connection *self,
   if (data == NULL) return NULL;
   PyObject *origin =
       self->origin != NULL ? self->origin : self->state->empty_text;
-  PyObject *result =
-      core_message_event_new(self->state, data, origin, core_now());
-  Py_DECREF(data);
-  return result;
+  return core_message_event_new(self->state, data, origin, core_now());
 }
 
 static PyObject *event_of_error(connection *self, const ws_cause *cause) {

@@ -124,6 +124,19 @@ PyObject *core_data_of_message(ws_message_type type, const uint8_t *data,
   return PyBytes_FromStringAndSize((const char *)data, (Py_ssize_t)len);
 }
 
+bool core_bytes_refill(PyObject *bytes, const uint8_t *data, size_t len) {
+  if (!PyBytes_CheckExact(bytes) || Py_REFCNT(bytes) != 1 ||
+      (size_t)PyBytes_GET_SIZE(bytes) != len) {
+    return false;
+  }
+  memcpy(PyBytes_AS_STRING(bytes), data, len);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+  ((PyBytesObject *)bytes)->ob_shash = -1; /* No more that of the content. */
+#pragma GCC diagnostic pop
+  return true;
+}
+
 PyObject *core_piece_of_message(const ws_event_data *event) {
   PyObject *data = PyBytes_FromStringAndSize((const char *)event->message.data,
                                              (Py_ssize_t)event->message.len);

@@ -48,6 +48,10 @@ void core_payload_release(core_payload *payload);
 PyObject *core_data_of_message(ws_message_type type, const uint8_t *data,
                                size_t len, bool as_bytearray);
 
+/* Gives bytes that nobody else refers to other content, of the same length.
+ * Returns whether that is possible. */
+bool core_bytes_refill(PyObject *bytes, const uint8_t *data, size_t len);
+
 /* A piece of a message: (data, is_text, is_first, is_last), the data as bytes,
  * since a piece of text may end inside a character. */
 PyObject *core_piece_of_message(const ws_event_data *event);

@@ -528,8 +528,11 @@ PyObject *core_message_event_new(core_state *state, PyObject *data,
                                  PyObject *origin, uint64_t now) {
   core_message_event *self = (core_message_event *)trusted(
       state->message_event_type, state->message_name, now);
-  if (self == NULL) return NULL;
-  self->data = Py_NewRef(data);
+  if (self == NULL) {
+    Py_DECREF(data);
+    return NULL;
+  }
+  self->data = data;
   self->origin = Py_NewRef(origin);
   return (PyObject *)self;
 }

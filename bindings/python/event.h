@@ -76,6 +76,7 @@ typedef struct core_response_event {
 /* Make events that the library caused, at `now`, of the loop's milliseconds.
  * References to objects are their own. */
 PyObject *core_event_new(core_state *state, PyObject *type, uint64_t now);
+/* Takes over the reference to the data, also when it fails. */
 PyObject *core_message_event_new(core_state *state, PyObject *data,
                                  PyObject *origin, uint64_t now);
 PyObject *core_close_event_new(core_state *state, uint16_t code,

@@ -167,6 +167,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
   CORE_ERRORS(VISIT)
 #undef VISIT
   Py_VISIT(state->sent);
+  Py_VISIT(state->words);
   Py_VISIT(state->get_running_loop);
   Py_VISIT(state->host_module);
   return 0;
@@ -186,6 +187,7 @@ static int module_clear(PyObject *module) {
   Py_CLEAR(state->empty_text);
   Py_CLEAR(state->unexpected_name);
   Py_CLEAR(state->sent);
+  Py_CLEAR(state->words);
   Py_CLEAR(state->get_running_loop);
   Py_CLEAR(state->host_module);
   return 0;

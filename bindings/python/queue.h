@@ -21,6 +21,7 @@ typedef struct core_queue {
   size_t bytes;
   size_t max_count;
   size_t max_bytes;
+  unsigned filled_in; /* The turn of the loop that has filled it. */
 } core_queue;
 
 /* Takes over the reference to the object, also when it fails. */

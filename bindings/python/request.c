@@ -22,14 +22,57 @@ static PyObject *headers_of_pairs(PyTypeObject *type, PyObject *pairs) {
   return (PyObject *)self;
 }
 
+/* What stands in most handshakes is shared by all of them: otherwise it would
+ * be a good part of what a connection that does nothing takes. */
+static const char *const common_words[] = {"GET",
+                                           "Host",
+                                           "Connection",
+                                           "Upgrade",
+                                           "websocket",
+                                           "13",
+                                           "Origin",
+                                           "User-Agent",
+                                           "Cookie",
+                                           "Cache-Control",
+                                           "no-cache",
+                                           "Pragma",
+                                           "Accept-Encoding",
+                                           "Accept-Language",
+                                           "Sec-WebSocket-Key",
+                                           "Sec-WebSocket-Version",
+                                           "Sec-WebSocket-Extensions",
+                                           "Sec-WebSocket-Protocol"};
+
+static PyObject *dict_of_words(void) {
+  PyObject *dict = PyDict_New();
+  for (size_t i = 0; i < sizeof(common_words) / sizeof(common_words[0]); i++) {
+    PyObject *word = core_latin1(common_words[i]);
+    if (word == NULL || dict == NULL || PyDict_SetItem(dict, word, word) < 0) {
+      Py_CLEAR(dict);
+    }
+    Py_XDECREF(word);
+  }
+  return dict;
+}
+
+/* The text, shared if it is a common one. */
+static PyObject *text_of(const core_state *state, const char *text,
+                         size_t len) {
+  PyObject *own = PyUnicode_DecodeLatin1(text, (Py_ssize_t)len, NULL);
+  PyObject *word =
+      own != NULL ? PyDict_GetItemWithError(state->words, own) : NULL;
+  if (word == NULL) return own; /* Hashing a str does not fail. */
+  Py_DECREF(own);
+  return Py_NewRef(word);
+}
+
 /* A tuple of pairs of str. */
-static PyObject *pairs_of(const ws_header *list, size_t count) {
+static PyObject *pairs_of(const core_state *state, const ws_header *list,
+                          size_t count) {
   PyObject *pairs = PyTuple_New((Py_ssize_t)count);
   for (size_t i = 0; pairs != NULL && i < count; i++) {
-    PyObject *name = PyUnicode_DecodeLatin1(list[i].name,
-                                            (Py_ssize_t)list[i].name_len, NULL);
-    PyObject *value = PyUnicode_DecodeLatin1(
-        list[i].value, (Py_ssize_t)list[i].value_len, NULL);
+    PyObject *name = text_of(state, list[i].name, list[i].name_len);
+    PyObject *value = text_of(state, list[i].value, list[i].value_len);
     PyObject *pair = Py_BuildValue("(NN)", name, value);
     if (pair == NULL) {
       Py_CLEAR(pairs);
@@ -42,7 +85,7 @@ static PyObject *pairs_of(const ws_header *list, size_t count) {
 
 static PyObject *headers_of(core_state *state, const ws_header *list,
                             size_t count) {
-  return headers_of_pairs(state->headers_type, pairs_of(list, count));
+  return headers_of_pairs(state->headers_type, pairs_of(state, list, count));
 }
 
 static PyObject *headers_new(PyTypeObject *type, PyObject *args,
@@ -53,10 +96,11 @@ static PyObject *headers_new(PyTypeObject *type, PyObject *args,
     return NULL;
   }
   if (!PyArg_ParseTuple(args, "|O:Headers", &input)) return NULL;
+  core_state *state = core_state_of(type);
   core_header_list list;
-  if (core_header_list_get(core_state_of(type), input, false, &list) < 0)
-    return NULL;
-  PyObject *self = headers_of_pairs(type, pairs_of(list.items, list.count));
+  if (core_header_list_get(state, input, false, &list) < 0) return NULL;
+  PyObject *self =
+      headers_of_pairs(type, pairs_of(state, list.items, list.count));
   core_header_list_release(&list);
   return self;
 }
@@ -420,7 +464,7 @@ PyObject *core_request_new(core_state *state, const ws_request *from,
   if (handle != NULL) (void)ws_socket_peer_address(handle, address);
   self->root = (core_root){.object = (PyObject *)self, .on_end = on_loop_end};
   self->is_upgrade = from->is_upgrade;
-  self->method = core_latin1(from->method);
+  self->method = text_of(state, from->method, strlen(from->method));
   self->target = core_latin1(from->target);
   self->headers = headers_of(state, from->headers, from->header_count);
   self->protocols = list_of(from->protocols, from->protocol_count);
@@ -668,7 +712,9 @@ static PyType_Spec request_spec = {
 
 int core_add_requests(PyObject *module) {
   core_state *state = core_state_of_module(module);
-  if (core_add_type(module, &headers_spec, NULL, &state->headers_type) < 0 ||
+  state->words = dict_of_words();
+  if (state->words == NULL ||
+      core_add_type(module, &headers_spec, NULL, &state->headers_type) < 0 ||
       core_add_type(module, &response_spec, NULL, &state->response_type) < 0) {
     return -1;
   }

@@ -30,12 +30,11 @@ typedef struct core_socket {
   PyObject *drain_waiter;
   ws_sender *sender; /* For calls while another thread waits in the loop. */
   uint64_t high_water;
-  unsigned filled_in; /* The turn of the loop that has filled the queue. */
-  uint8_t shown;      /* With a thread: the state that Python has heard of. */
-  bool as_bytearray;  /* binaryType is "arraybuffer". */
-  bool is_refused;    /* Listeners have taken the response for the end. */
-  bool has_ended;     /* The close event has come. */
-  bool is_tracked;    /* The server keeps it alive. */
+  uint8_t shown;     /* With a thread: the state that Python has heard of. */
+  bool as_bytearray; /* binaryType is "arraybuffer". */
+  bool is_refused;   /* Listeners have taken the response for the end. */
+  bool has_ended;    /* The close event has come. */
+  bool is_tracked;   /* The server keeps it alive. */
   bool is_streaming;
   bool has_paused; /* Because the queue was full. */
 } core_socket;

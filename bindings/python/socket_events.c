@@ -9,6 +9,9 @@
 /* Bytes in a full queue above which it takes no more in. */
 #define SPILL_BYTES ((size_t)128 * 1024)
 
+/* Of the data that is kept for the next message. */
+#define SPARE_BYTES 4096
+
 static PyObject *host_of(const core_socket *self) {
   return self->loop->host;
 }
@@ -57,33 +60,61 @@ static PyObject *origin_of(core_socket *self) {
   return self->origin;
 }
 
-/* An event around `data`: one that nobody has kept, if there is one. */
-static PyObject *message_event(core_socket *self, PyObject *data) {
+static PyObject *data_of(const core_socket *self, const ws_event *event) {
+  return core_data_of_message(event->u.message.type, event->u.message.data,
+                              event->u.message.len, self->as_bytearray);
+}
+
+/* The spare event's data if it can be used again, otherwise new. */
+static PyObject *data_for(const core_socket *self, core_message_event *spare,
+                          const ws_event *event) {
+  PyObject *data = spare->data;
+  spare->data = NULL;
+  if (data != NULL && event->u.message.type == WS_BINARY &&
+      !self->as_bytearray &&
+      core_bytes_refill(data, event->u.message.data, event->u.message.len)) {
+    return data;
+  }
+  Py_XDECREF(data);
+  return data_of(self, event);
+}
+
+/* The event of a message: one that nobody has kept, if there is one. */
+static PyObject *message_event(core_socket *self, const ws_event *from) {
   core_loop *loop = self->loop;
   PyObject *origin = origin_of(self);
   if (origin == NULL) return NULL;
   core_message_event *event = loop->spare;
-  if (event == NULL) {
-    return core_message_event_new(loop->state, data, origin,
-                                  core_loop_now(loop));
-  }
   loop->spare = NULL;
+  if (event == NULL) {
+    PyObject *data = data_of(self, from);
+    return data != NULL ? core_message_event_new(loop->state, data, origin,
+                                                 core_loop_now(loop))
+                        : NULL;
+  }
+  event->data = data_for(self, event, from);
+  if (event->data == NULL) {
+    Py_DECREF(event);
+    return NULL;
+  }
   event->base.time_stamp = (double)core_loop_now(loop);
   event->base.is_trusted = 1;
-  event->data = Py_NewRef(data);
   event->origin = Py_NewRef(origin);
   return (PyObject *)event;
 }
 
-/* Keeps an event for the next message if no handler has kept it. Takes the
- * reference. */
+/* Keeps an event for the next message if no handler has kept it, with its data
+ * if that is small. Takes the reference. */
 static void recycle(core_loop *loop, PyObject *op) {
   core_message_event *event = (core_message_event *)op;
   if (Py_REFCNT(op) != 1 || loop->spare != NULL || loop->handle == NULL) {
     Py_DECREF(op);
     return;
   }
-  Py_CLEAR(event->data);
+  if (!PyBytes_CheckExact(event->data) ||
+      PyBytes_GET_SIZE(event->data) > SPARE_BYTES) {
+    Py_CLEAR(event->data);
+  }
   Py_CLEAR(event->origin);
   Py_XSETREF(event->base.target, Py_NewRef(Py_None));
   loop->spare = event;
@@ -98,8 +129,8 @@ static int lose_message(core_socket *self) {
                           (PyObject *)self);
 }
 
-static int dispatch_message(core_socket *self, PyObject *data) {
-  PyObject *event = message_event(self, data);
+static int dispatch_message(core_socket *self, const ws_event *from) {
+  PyObject *event = message_event(self, from);
   if (event == NULL) return lose_message(self);
   const int result =
       core_target_dispatch(core_socket_state(self), &self->target, CORE_MESSAGE,
@@ -124,8 +155,7 @@ static int wake(core_socket *self, PyObject **place) {
 /* What the queue holds for a message or a piece of one. */
 static PyObject *queue_item(const core_socket *self, const ws_event *event) {
   if (self->is_streaming) return core_piece_of_message(&event->u);
-  return core_data_of_message(event->u.message.type, event->u.message.data,
-                              event->u.message.len, self->as_bytearray);
+  return data_of(self, event);
 }
 
 /* Stops reading when the queue is full, but lets small messages of the same
@@ -133,8 +163,9 @@ static PyObject *queue_item(const core_socket *self, const ws_event *event) {
  * made room before there is anything to be stopped. */
 static int pause_if_full(core_socket *self, bool was_full) {
   if (!core_queue_is_full(self->queue) || self->has_paused) return 0;
-  if (!was_full) self->filled_in = self->loop->turn;
-  if (self->filled_in == self->loop->turn && self->queue->bytes < SPILL_BYTES) {
+  if (!was_full) self->queue->filled_in = self->loop->turn;
+  if (self->queue->filled_in == self->loop->turn &&
+      self->queue->bytes < SPILL_BYTES) {
     return 0;
   }
   self->has_paused = true;
@@ -160,14 +191,7 @@ static bool is_queued(const core_socket *self) {
 
 static int deliver_message(core_socket *self, const ws_event *event) {
   if (is_queued(self)) return enqueue(self, event);
-  if (!has_listener(self, CORE_MESSAGE)) return 0;
-  PyObject *data =
-      core_data_of_message(event->u.message.type, event->u.message.data,
-                           event->u.message.len, self->as_bytearray);
-  if (data == NULL) return lose_message(self);
-  const int result = dispatch_message(self, data);
-  Py_DECREF(data);
-  return result;
+  return has_listener(self, CORE_MESSAGE) ? dispatch_message(self, event) : 0;
 }
 
 /* Dispatches what the server has answered to those who listen to that. */

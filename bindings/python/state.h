@@ -125,6 +125,8 @@ typedef struct core_state {
   PyObject *unexpected_name; /* "unexpected-response" */
   /* What send() of the shells returns when there is nothing to wait for. */
   PyObject *sent;
+  /* Texts that handshakes share, each under itself. */
+  PyObject *words;
   /* asyncio's, once asyncio has been imported; NULL before. */
   PyObject *get_running_loop;
   /* libws._host, once it is needed. */

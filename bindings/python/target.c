@@ -119,14 +119,22 @@ static void update_heard(core_target *target) {
   }
 }
 
+/* Adds to the list. Most have one entry, for which it is made as it is:
+ * appending makes room for more. */
+static int enlist(core_target *target, listener *entry) {
+  if (target->listeners != NULL) {
+    return PyList_Append(target->listeners, (PyObject *)entry);
+  }
+  target->listeners = PyList_New(1);
+  if (target->listeners == NULL) return -1;
+  PyList_SET_ITEM(target->listeners, 0, Py_NewRef((PyObject *)entry));
+  return 0;
+}
+
 /* Adds a listener at the end. What `flags` has is taken over. */
 static listener *append(core_state *state, core_target *target,
                         const listener *flags, PyObject *type,
                         PyObject *callback) {
-  if (target->listeners == NULL) {
-    target->listeners = PyList_New(0);
-    if (target->listeners == NULL) return NULL;
-  }
   listener *entry = PyObject_GC_New(listener, state->listener_type);
   if (entry == NULL) return NULL;
   entry->type = Py_NewRef(type);
@@ -137,7 +145,7 @@ static listener *append(core_state *state, core_target *target,
   entry->is_capture = flags->is_capture;
   entry->is_removed = false;
   PyObject_GC_Track(entry);
-  const int result = PyList_Append(target->listeners, (PyObject *)entry);
+  const int result = enlist(target, entry);
   Py_DECREF(entry); /* The list has it now. */
   if (result < 0) return NULL;
   update_heard(target);
