@@ -6,9 +6,6 @@
 #include "request.h"
 #include "socket.h"
 
-/* Bytes in a full queue above which it takes no more in. */
-#define SPILL_BYTES ((size_t)128 * 1024)
-
 /* Of the data that is kept for the next message. */
 #define SPARE_BYTES 4096
 
@@ -158,14 +155,14 @@ static PyObject *queue_item(const core_socket *self, const ws_event *event) {
   return data_of(self, event);
 }
 
-/* Stops reading when the queue is full, but lets small messages of the same
- * turn in first: whoever takes them out comes after the turn, and has often
- * made room before there is anything to be stopped. */
+/* Stops reading when the queue is full, but only the bytes count until the turn
+ * is over in which it became so: whoever takes messages out comes after that,
+ * and has often made room before there is anything to be stopped. */
 static int pause_if_full(core_socket *self, bool was_full) {
-  if (!core_queue_is_full(self->queue) || self->has_paused) return 0;
-  if (!was_full) self->queue->filled_in = self->loop->turn;
-  if (self->queue->filled_in == self->loop->turn &&
-      self->queue->bytes < SPILL_BYTES) {
+  core_queue *queue = self->queue;
+  if (!core_queue_is_full(queue) || self->has_paused) return 0;
+  if (!was_full) queue->filled_in = self->loop->turn;
+  if (queue->filled_in == self->loop->turn && queue->bytes < queue->max_bytes) {
     return 0;
   }
   self->has_paused = true;
