@@ -609,7 +609,9 @@ static PyObject *close_loops(PyObject *module, PyObject *unused) {
 
 static PyObject *note_fork(PyObject *module, PyObject *unused) {
   (void)unused;
-  core_state_of_module(module)->forks++;
+  core_state *state = core_state_of_module(module);
+  state->forks++;
+  state->main_thread = PyThread_get_thread_ident();
   Py_RETURN_NONE;
 }
 
@@ -655,9 +657,23 @@ static int register_hook(PyObject *module, const char *where, const char *how,
   return result != NULL ? 0 : -1;
 }
 
+static int find_main_thread(core_state *state) {
+  PyObject *threading = PyImport_ImportModule("threading");
+  if (threading == NULL) return -1;
+  PyObject *thread = PyObject_CallMethod(threading, "main_thread", NULL);
+  PyObject *ident =
+      thread != NULL ? PyObject_GetAttrString(thread, "ident") : NULL;
+  if (ident != NULL) state->main_thread = PyLong_AsUnsignedLong(ident);
+  Py_DECREF(threading);
+  Py_XDECREF(thread);
+  Py_XDECREF(ident);
+  return PyErr_Occurred() ? -1 : 0;
+}
+
 int core_add_loops(PyObject *module) {
   core_state *state = core_state_of_module(module);
-  if (core_add_type(module, &loop_spec, NULL, &state->loop_type) < 0 ||
+  if (find_main_thread(state) < 0 ||
+      core_add_type(module, &loop_spec, NULL, &state->loop_type) < 0 ||
       PyModule_AddFunctions(module, functions) < 0 ||
       register_hook(module, "atexit", "register", NULL, "_close_loops") < 0) {
     return -1;

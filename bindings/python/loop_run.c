@@ -211,6 +211,17 @@ static bool has_something(const core_loop *self) {
          (self->thread != NULL && core_thread_has_events(self->thread));
 }
 
+/* A signal that comes after Python was asked for one, but before the wait, would
+ * end no wait: where signals are handled none lasts longer than this. */
+#define SIGNAL_MS 50
+
+static int bounded(const core_loop *self, int timeout_ms) {
+  if (PyThread_get_thread_ident() != self->state->main_thread) {
+    return timeout_ms;
+  }
+  return timeout_ms < 0 || timeout_ms > SIGNAL_MS ? SIGNAL_MS : timeout_ms;
+}
+
 static int wait_for(core_loop *self, int timeout_ms) {
   if (core_loop_check(self) < 0) return -1;
   if (self->is_dispatching) {
@@ -223,6 +234,7 @@ static int wait_for(core_loop *self, int timeout_ms) {
   if (timeout_ms == 0) {
     err = ws_loop_wait(self->handle, 0);
   } else {
+    timeout_ms = bounded(self, timeout_ms);
     self->is_waiting = true;
     Py_BEGIN_ALLOW_THREADS
     err = ws_loop_wait(self->handle, timeout_ms);

@@ -136,6 +136,8 @@ typedef struct core_state {
   /* How often this process was forked since its ancestor imported the module.
    */
   unsigned forks;
+  /* The one that Python handles signals in. */
+  unsigned long main_thread;
 } core_state;
 
 /* The state of the module that `type`, or a base of it, was made by. Never

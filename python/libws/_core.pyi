@@ -336,7 +336,8 @@ class LoopStats(TypedDict):
 @final
 class Loop:
     def __init__(self, *, backend: Literal["epoll", "kqueue", "poll"] | None = None, receive_buffer: int = 0, send_buffer: int = 0) -> None: ...
-    # One turn: wait (GIL released), then dispatch.
+    # Waits for something to dispatch, without the GIL; in the main thread only for
+    # a moment, so that signals are heard.
     def wait(self, timeout: float | None = None, /) -> None: ...
     # Calls the handlers for what wait() brought; returns the number of events.
     # Raises what a handler raised only if it is no Exception.

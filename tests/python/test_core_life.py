@@ -520,6 +520,26 @@ def test_a_signal_interrupts_a_run():
     assert (out, err) == ("interrupted\n", "")
 
 
+def test_a_signal_that_ends_no_wait_interrupts_a_run():
+    """As one does that comes just before a wait: here another thread gets it."""
+    out, err = python(
+        """
+        import libws, os, signal, threading
+        loop = libws.get_loop()
+        hold = loop.timer(60, print)
+        loop.timer(0, threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT)).start)
+        idle = threading.Thread(target=threading.Event().wait, daemon=True)
+        idle.start()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            libws.run()
+        except KeyboardInterrupt:
+            print("interrupted")
+        """
+    )
+    assert (out, err) == ("interrupted\n", "")
+
+
 def test_an_interrupt_in_a_handler_goes_up_and_nothing_is_lost():
     log = []
     with Peer(echo) as peer:

@@ -10,6 +10,7 @@ import contextlib
 import selectors
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 HTTP_PORT = 80
 HTTPS_PORT = 443
 READ_SIZE = 64 * 1024
+SIGNAL_SECONDS = 0.05
 
 
 class BlockingSocket(EngineSocket):
@@ -48,6 +50,9 @@ class BlockingSocket(EngineSocket):
             timeout = due
         if self._has_read_ahead():
             timeout = 0
+        elif threading.current_thread() is threading.main_thread():
+            # A signal that comes just before select() does not end it.
+            timeout = SIGNAL_SECONDS if timeout is None else min(timeout, SIGNAL_SECONDS)
         interest = selectors.EVENT_READ if self._is_reading else 0
         interest |= selectors.EVENT_WRITE if self._out else 0
         with selectors.DefaultSelector() as selector:
