@@ -185,7 +185,7 @@ static int add_websocket_errors(PyObject *module, core_state *s) {
        0},
       {&s->payload_too_big_error,
        "PayloadTooBig",
-       "A message was longer than max_message.",
+       "A message was longer than the limit (max_message, max_size).",
        {error, NULL},
        NULL,
        0},

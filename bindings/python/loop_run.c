@@ -211,8 +211,8 @@ static bool has_something(const core_loop *self) {
          (self->thread != NULL && core_thread_has_events(self->thread));
 }
 
-/* A signal that comes after Python was asked for one, but before the wait, would
- * end no wait: where signals are handled none lasts longer than this. */
+/* A signal that comes after Python was asked for one, but before the wait,
+ * would end no wait: where signals are handled none lasts longer than this. */
 #define SIGNAL_MS 50
 
 static int bounded(const core_loop *self, int timeout_ms) {

@@ -15,7 +15,9 @@ enum {
 static void count(const core_socket *socket, uint64_t *out_written,
                   uint64_t *out_all) {
   ws_conn_stats stats;
+  core_socket_hold(socket);
   ws_socket_get_stats(socket->handle, &stats);
+  core_socket_let_go(socket);
   *out_written = stats.bytes_sent;
   *out_all = stats.bytes_sent + stats.bytes_queued;
 }
@@ -70,6 +72,13 @@ static int fail_soon(core_loop *loop, PyObject *entry) {
   return result;
 }
 
+/* A thread says when there is something to look at; it may have written all
+ * before it heard of that. */
+static void listen_to_thread(core_loop *loop) {
+  core_thread_tell_turns(loop->thread, true);
+  core_loop_wake(loop);
+}
+
 int core_sent_add(core_socket *socket, PyObject *callback) {
   core_loop *loop = socket->loop;
   uint64_t written;
@@ -84,6 +93,7 @@ int core_sent_add(core_socket *socket, PyObject *callback) {
   } else {
     if (loop->sent == NULL) loop->sent = PyList_New(0);
     if (loop->sent != NULL) result = PyList_Append(loop->sent, entry);
+    if (result == 0 && loop->thread != NULL) listen_to_thread(loop);
   }
   Py_DECREF(entry);
   return result;
@@ -119,6 +129,7 @@ int core_sent_run(core_loop *loop) {
   }
   if (loop->sent == entries && PyList_GET_SIZE(entries) == 0) {
     Py_CLEAR(loop->sent);
+    if (loop->thread != NULL) core_thread_tell_turns(loop->thread, false);
   }
   Py_DECREF(entries);
   return result < 0 ? -1 : 0;

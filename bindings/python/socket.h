@@ -114,6 +114,9 @@ int core_socket_init(PyObject *op, PyObject *args, PyObject *kwargs);
  */
 int core_socket_deliver(core_loop *loop, const ws_event *event);
 
+/* Dispatches what is queued to those who listen to messages now. */
+int core_socket_hand_over(core_socket *self);
+
 /* -- socket_calls.c -------------------------------------------------------- */
 
 extern PyMethodDef core_socket_methods[];

@@ -123,11 +123,6 @@ static int check_callback(const core_socket *self, PyObject *callback) {
     PyErr_SetString(PyExc_TypeError, "callback must be callable or None");
     return -1;
   }
-  if (self->thread != NULL) {
-    PyErr_SetString(PyExc_ValueError,
-                    "a callback does not go with driver=\"thread\"");
-    return -1;
-  }
   return check_here(self);
 }
 
@@ -432,6 +427,15 @@ static PyObject *socket_pop_all(PyObject *op, PyObject *unused) {
   return list;
 }
 
+static PyObject *socket_hand_over(PyObject *op, PyObject *unused) {
+  (void)unused;
+  if (check_here((core_socket *)op) < 0 ||
+      core_socket_hand_over((core_socket *)op) < 0) {
+    return NULL;
+  }
+  Py_RETURN_NONE;
+}
+
 static PyObject *receive(core_socket *self, bool is_iteration) {
   if (check(self) < 0) return NULL;
   return core_receiver_new(self, is_iteration);
@@ -567,6 +571,9 @@ PyMethodDef core_socket_methods[] = {
      "_pop($self, /)\n--\n\nReturn the oldest item, or None."},
     {"_pop_all", socket_pop_all, METH_NOARGS,
      "_pop_all($self, /)\n--\n\nReturn all items."},
+    {"_hand_over", socket_hand_over, METH_NOARGS,
+     "_hand_over($self, /)\n--\n\n"
+     "Dispatch what is queued to those who listen to messages now."},
     {"_recv", socket_recv, METH_NOARGS,
      "_recv($self, /)\n--\n\nReturn an awaitable for the next item."},
     {"_anext", socket_anext, METH_NOARGS,

@@ -76,19 +76,25 @@ static PyObject *data_for(const core_socket *self, core_message_event *spare,
   return data_of(self, event);
 }
 
+/* A new event around data, whose reference it takes. */
+static PyObject *fresh_event(core_socket *self, PyObject *data) {
+  PyObject *origin = data != NULL ? origin_of(self) : NULL;
+  if (origin == NULL) {
+    Py_XDECREF(data);
+    return NULL;
+  }
+  return core_message_event_new(core_socket_state(self), data, origin,
+                                core_loop_now(self->loop));
+}
+
 /* The event of a message: one that nobody has kept, if there is one. */
 static PyObject *message_event(core_socket *self, const ws_event *from) {
   core_loop *loop = self->loop;
   PyObject *origin = origin_of(self);
   if (origin == NULL) return NULL;
   core_message_event *event = loop->spare;
+  if (event == NULL) return fresh_event(self, data_of(self, from));
   loop->spare = NULL;
-  if (event == NULL) {
-    PyObject *data = data_of(self, from);
-    return data != NULL ? core_message_event_new(loop->state, data, origin,
-                                                 core_loop_now(loop))
-                        : NULL;
-  }
   event->data = data_for(self, event, from);
   if (event->data == NULL) {
     Py_DECREF(event);
@@ -189,6 +195,15 @@ static bool is_queued(const core_socket *self) {
 static int deliver_message(core_socket *self, const ws_event *event) {
   if (is_queued(self)) return enqueue(self, event);
   return has_listener(self, CORE_MESSAGE) ? dispatch_message(self, event) : 0;
+}
+
+int core_socket_hand_over(core_socket *self) {
+  PyObject *data;
+  while (self->queue != NULL && !is_queued(self) &&
+         (data = core_socket_pop(self)) != NULL) {
+    if (dispatch(self, CORE_MESSAGE, fresh_event(self, data)) < 0) return -1;
+  }
+  return PyErr_Occurred() ? -1 : 0;
 }
 
 /* Dispatches what the server has answered to those who listen to that. */

@@ -465,7 +465,7 @@ static PyObject *target_remove(PyObject *op, PyObject *args, PyObject *kwargs) {
   Py_RETURN_NONE;
 }
 
-static PyObject *target_dispatch(PyObject *op, PyObject *arg) {
+static PyObject *dispatch(PyObject *op, PyObject *arg, bool is_trusted) {
   core_state *state = core_state_of(Py_TYPE(op));
   if (!PyObject_TypeCheck(arg, state->event_type)) {
     PyErr_Format(PyExc_TypeError, "event must be an Event, not %.100s",
@@ -480,12 +480,29 @@ static PyObject *target_dispatch(PyObject *op, PyObject *arg) {
   }
   PyObject *host;
   if (core_host_running(state, &host) < 0) return NULL;
-  event->is_trusted = 0;
+  event->is_trusted = is_trusted;
   const int result = core_target_dispatch(
       state, (core_target *)op, kind_of(state, event->type), arg, host);
   Py_XDECREF(host);
   if (result < 0) return NULL;
   return PyBool_FromLong(!event->is_canceled);
+}
+
+static PyObject *target_dispatch(PyObject *op, PyObject *event) {
+  return dispatch(op, event, false);
+}
+
+static PyObject *target_dispatch_own(PyObject *op, PyObject *event) {
+  return dispatch(op, event, true);
+}
+
+static PyObject *target_hears(PyObject *op, PyObject *type) {
+  if (!PyUnicode_Check(type)) {
+    PyErr_SetString(PyExc_TypeError, "type must be a str");
+    return NULL;
+  }
+  const core_kind kind = kind_of(core_state_of(Py_TYPE(op)), type);
+  return PyBool_FromLong(((core_target *)op)->heard & (unsigned)kind);
 }
 
 /* -- Handler attributes ---------------------------------------------------- */
@@ -575,6 +592,12 @@ static PyMethodDef target_methods[] = {
     {"dispatchEvent", target_dispatch, METH_O,
      "dispatchEvent($self, event, /)\n--\n\n"
      "Call the listeners for `event` now. Return False if it was canceled."},
+    {"_dispatch", target_dispatch_own, METH_O,
+     "_dispatch($self, event, /)\n--\n\n"
+     "The same for an event of the library, which is trusted."},
+    {"_hears", target_hears, METH_O,
+     "_hears($self, type, /)\n--\n\n"
+     "Return whether there are listeners to a type of a WebSocket's events."},
     {0}};
 
 static PyMemberDef target_members[] = {{"__weaklistoffset__", T_PYSSIZET,

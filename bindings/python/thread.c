@@ -25,6 +25,7 @@ struct core_thread {
   pthread_t thread;
   int fd; /* Of the loop. */
   atomic_bool is_stopping;
+  atomic_bool tells_turns;
 
   pthread_mutex_t lock;
   /* With the lock. */
@@ -114,6 +115,7 @@ static void *run(void *arg) {
     pthread_mutex_lock(&t->lock);
     has_to_rest = !take_turn(t);
     pthread_mutex_unlock(&t->lock);
+    if (atomic_load(&t->tells_turns)) ws_loop_stop(t->consumer);
   }
   return NULL;
 }
@@ -141,6 +143,7 @@ static core_thread *make(core_state *state, ws_loop *consumer) {
   t->consumer = consumer;
   t->end = &t->first;
   atomic_init(&t->is_stopping, false);
+  atomic_init(&t->tells_turns, false);
   ws_error error = {.message = ""};
   int err = ws_loop_new(NULL, &t->loop, &error);
   if (err == 0) err = ws_loop_fd(t->loop, &t->fd);
@@ -210,6 +213,10 @@ void core_thread_lock(core_thread *t) {
 
 void core_thread_unlock(core_thread *t) {
   pthread_mutex_unlock(&t->lock);
+}
+
+void core_thread_tell_turns(core_thread *t, bool should_tell) {
+  atomic_store(&t->tells_turns, should_tell);
 }
 
 ws_loop *core_thread_loop(const core_thread *t) {

@@ -54,6 +54,10 @@ ws_loop *core_thread_loop(const core_thread *thread);
  * false when there is none. GIL. */
 bool core_thread_next(core_thread *thread, ws_event *out_event);
 
+/* Whether the thread wakes the consumer after each of its turns, which may have
+ * written something, or for events only, as at first. GIL. */
+void core_thread_tell_turns(core_thread *thread, bool should_tell);
+
 /* Whether there are events to take, and whether any may ever come. GIL. */
 bool core_thread_has_events(core_thread *thread);
 bool core_thread_is_alive(core_thread *thread);

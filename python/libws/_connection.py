@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
-from ._core import MessageEvent, WebSocket
+from ._core import WebSocket
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -151,10 +151,10 @@ def is_binary(text: bool | None) -> bool | None:
 
 
 def address_of(text: str) -> tuple[str, int] | str:
-    """An address as in the socket module, of "1.2.3.4:80" or "[::1]:80"."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdecimal():
+    """An address as in the socket module, of "1.2.3.4:80", "[::1]:80" or "unix:/path"."""
+    if text.startswith("unix:") or not text:
         return text.removeprefix("unix:")
+    host, _, port = text.rpartition(":")
     return host.strip("[]"), int(port)
 
 
@@ -274,11 +274,12 @@ class BaseConnection(Generic[Waiter]):
 
         As long as there are listeners to "message" they get the messages, and
         recv() does not; those that recv() has not taken come to them first. Not
-        so after recv_streaming(). With `ssl` a connection has no such listeners.
+        so after recv_streaming().
         """
         self._check_type(type)
         self._socket.addEventListener(type, listener, **options)
-        self._hand_over(type)
+        if type == "message":
+            self._socket._hand_over()
 
     def removeEventListener(self, type: str, listener: _Listener | None, **options: Any) -> None:
         """Takes addEventListener() back."""
@@ -287,14 +288,13 @@ class BaseConnection(Generic[Waiter]):
     @property
     def onmessage(self) -> _Handler:
         """Called with each MessageEvent; see addEventListener()."""
-        return getattr(self._socket, "onmessage", None)
+        return self._socket.onmessage
 
     @onmessage.setter
     def onmessage(self, handler: _Handler) -> None:
         self._check_type("message")
         self._socket.onmessage = handler
-        if handler is not None:
-            self._hand_over("message")
+        self._socket._hand_over()
 
     @property
     def onerror(self) -> _Handler:
@@ -315,16 +315,7 @@ class BaseConnection(Generic[Waiter]):
         self._socket.onclose = handler
 
     def _check_type(self, type: str) -> None:
-        """Raises TypeError for events that cannot be listened to."""
-        if type == "message" and not isinstance(self._socket, WebSocket):
-            raise TypeError("with ssl, messages go to recv(); libws.WebSocket has listeners")
-
-    def _hand_over(self, type: str) -> None:
-        """Gives what is queued to those who listen to messages now."""
-        if type != "message" or self._pieces is not None:
-            return
-        for data in self._socket._pop_all():
-            self._socket.dispatchEvent(MessageEvent("message", data=data))
+        """Raises TypeError for events that cannot be listened to: here there are none."""
 
     def stats(self) -> SocketStats:
         """Returns the account of the connection: bytes, messages, memory."""

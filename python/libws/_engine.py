@@ -91,6 +91,7 @@ class Handler:
 class EngineSocket(EventTarget):
     """What a connection of the shells stands on, whatever the transport."""
 
+    onmessage: Handler = Handler()
     onerror: Handler = Handler()
     onclose: Handler = Handler()
     _waiter: Callable[[], object] | None = None
@@ -101,10 +102,12 @@ class EngineSocket(EventTarget):
         self._engine = engine
         self._handlers: dict[str, functools.partial[object] | None] = {}
         self._write_limit = write_limit
+        self._origin = ""  # Of messages.
         self._queue: collections.deque[Data | Piece] = collections.deque()
         self._queued_bytes = 0
         self._max_messages: int | None = None
         self._max_bytes: int | None = None
+        self._is_streaming = False
         self._is_paused = False
         self._is_processing = False
         self._trouble: Exception | None = None  # Of the transport.
@@ -177,7 +180,7 @@ class EngineSocket(EventTarget):
 
     def _deliver(self, event: Event) -> None:
         if isinstance(event, MessageEvent):
-            self._enqueue(event.data)
+            self._deliver_message(event)
             return
         if isinstance(event, RequestEvent):
             self._answer(event.request)
@@ -191,7 +194,25 @@ class EngineSocket(EventTarget):
         elif isinstance(event, ErrorEvent):
             self._failure = self._failure_of(event)
             event = ErrorEvent("error", message=str(self._failure), error=self._failure)
-        self.dispatchEvent(event)
+        self._dispatch(event)
+
+    def _deliver_message(self, event: MessageEvent) -> None:
+        """Listeners come before the queue, but get whole messages only."""
+        self._origin = event.origin
+        if self._has_listeners() and not self._queue:
+            self._dispatch(event)
+        else:
+            self._enqueue(event.data)
+
+    def _has_listeners(self) -> bool:
+        return not self._is_streaming and self._hears("message")
+
+    def _hand_over(self) -> None:
+        """As WebSocket._hand_over()."""
+        while self._queue and self._has_listeners():
+            data = self._take()
+            self._dispatch(MessageEvent("message", data=data, origin=self._origin))
+        self._resume_if_room()
 
     def _wake(self, name: str) -> None:
         waiter = getattr(self, name)
@@ -229,8 +250,8 @@ class EngineSocket(EventTarget):
     ) -> None:
         self._max_messages = max_messages
         self._max_bytes = max_bytes
-        if streaming:
-            self._engine.set_streaming(True)
+        self._is_streaming = streaming
+        self._engine.set_streaming(streaming)
 
     def _enqueue(self, item: Data | Piece) -> None:
         self._queue.append(item)
@@ -258,9 +279,13 @@ class EngineSocket(EventTarget):
     def _pop(self) -> Data | Piece | None:
         if not self._queue:
             return None
+        item = self._take()
+        self._resume_if_room()
+        return item
+
+    def _take(self) -> Data | Piece:
         item = self._queue.popleft()
         self._queued_bytes -= _size(item)
-        self._resume_if_room()
         return item
 
     def _post(self, data: object) -> None:

@@ -12,7 +12,7 @@ import socket
 import struct
 import threading
 
-SECONDS = 10  # More than anything here takes.
+SECONDS = 60  # More than anything here takes.
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10

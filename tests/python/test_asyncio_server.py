@@ -396,6 +396,13 @@ async def test_unix_socket(tmp_path):  # Row 351.
 
 
 @async_test
+async def test_a_unix_socket_may_be_called_like_a_port(tmp_path):
+    path = f"{tmp_path}/s:80"
+    async with unix_serve(echo, path) as server:
+        assert server.sockets[0].getsockname() == path
+
+
+@async_test
 async def test_listening_and_connected_sockets_are_taken_over():
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]

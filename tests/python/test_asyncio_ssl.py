@@ -10,7 +10,7 @@ import libws.sync
 import pytest
 from libws.asyncio import basic_auth, connect, serve
 
-from shells import LIMIT, async_test, certificate  # noqa: F401 - a fixture.
+from shells import LIMIT, async_test, certificate, until  # noqa: F401 - a fixture.
 
 BIG = bytes(range(256)) * 4000  # About 1 MB.
 
@@ -224,12 +224,38 @@ async def test_names_of_the_browser(client, server):
             ws.onclose = on_close = lambda event: closed.append(event.code)
             assert ws.onclose is on_close
             ws.addEventListener("close", lambda event: closed.append(event.type), once=True)
-            if "ssl" in client:
-                assert ws.onmessage is None
-                with pytest.raises(TypeError, match=r"libws\.WebSocket"):
-                    ws.onmessage = closed.append
             await ws.ping()
         assert sorted(closed, key=str) == [1000, "close"]
+
+
+@async_test
+async def test_listeners_get_messages_before_the_queue(client, server):
+    async with serve(echo, "127.0.0.1", 0, **server) as listening:
+        async with connect(listening.urls[0], **client) as ws:
+            heard = []
+
+            def on_message(event):
+                heard.append((event.data, event.origin, event.isTrusted))
+
+            assert ws.onmessage is None
+            ws.send("before")
+            await until(lambda: ws.stats()["messages_received"] == 1)
+            ws.addEventListener("message", on_message, once=True)
+            assert heard == [("before", listening.urls[0], True)]
+            ws.send("queued")
+            await until(lambda: ws.stats()["messages_received"] == 2)
+            assert len(heard) == 1
+            ws.onmessage = on_message
+            ws.send(b"heard")
+            await until(lambda: len(heard) == 3)
+            assert heard[1:] == [
+                ("queued", listening.urls[0], True),
+                (b"heard", listening.urls[0], True),
+            ]
+            ws.onmessage = None
+            ws.send("after")
+            assert await ws.recv() == "after"
+            assert len(heard) == 3
 
 
 @async_test

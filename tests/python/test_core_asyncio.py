@@ -12,7 +12,7 @@ from core_run import collect
 
 import libws
 
-SECONDS = 10
+SECONDS = 60
 
 RUNNERS = {"asyncio": asyncio.run}
 try:

@@ -130,7 +130,7 @@ def test_a_peer_that_does_not_answer_is_given_up():  # Rows 217, 346.
 
     def script(wire):
         wire.open().receive()
-        done.wait(10)
+        done.wait(60)
 
     with Peer(script) as peer:
         ws = libws.WebSocket(peer.url, close_timeout=0.05)
@@ -149,7 +149,7 @@ def test_a_peer_that_does_not_end_tcp_is_cut_off():  # Rows 216, 220.
 
     def script(wire):
         wire.open().echo_close()
-        done.wait(10)
+        done.wait(60)
 
     with Peer(script) as peer:
         ws = libws.WebSocket(peer.url, close_timeout=0.05)

@@ -579,9 +579,9 @@ def test_a_handler_that_closes_another_socket_silences_it():  # Row 280.
 
     def script(wire):
         wire.open()
-        go.wait(10)
+        go.wait(60)
         wire.write(frame(TEXT, b"1") + frame(TEXT, b"2"))
-        written.wait(10)
+        written.wait(60)
         wire.receive()
 
     with Peer(script) as one, Peer(script) as two:
@@ -590,7 +590,7 @@ def test_a_handler_that_closes_another_socket_silences_it():  # Row 280.
         def onopen(event):
             if all(ws.readyState == 1 for ws in sockets):
                 go.set()
-                written.wait(10)
+                written.wait(60)
 
         def onmessage(event):
             log.append(event.data)

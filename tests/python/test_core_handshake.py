@@ -290,7 +290,7 @@ def test_a_silent_server_is_given_up():  # Row 343.
 
     def script(wire):
         wire.read_head()
-        done.wait(10)
+        done.wait(60)
 
     with Peer(script) as peer:
         ws = libws.WebSocket(peer.url, handshake_timeout=0.05)

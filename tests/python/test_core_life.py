@@ -33,7 +33,7 @@ def test_listeners_keep_an_open_socket_alive(name):  # Row 287.
 
     def script(wire):
         wire.open()
-        go.wait(10)
+        go.wait(60)
         wire.send(TEXT, b"hi")
         if name == "onerror":
             return
@@ -89,7 +89,7 @@ def test_queued_data_is_sent_before_the_close_of_a_collected_socket():  # Row 29
 
     def script(wire):
         wire.open()
-        go.wait(10)
+        go.wait(60)
         sizes.append(len(wire.receive()[1]))
         sizes.append(wire.echo_close())
 
@@ -267,7 +267,7 @@ def python(code, status=0):
         [sys.executable, "-X", "dev", "-c", textwrap.dedent(code)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         check=False,
     )
     assert result.returncode == status, result.stderr

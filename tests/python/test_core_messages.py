@@ -116,6 +116,28 @@ def test_binary_type_chooses_the_type_of_data():  # Rows 115, 142, 392.
     assert types == [(str, "a"), (bytearray, b"b"), (bytes, b"c")]
 
 
+def test_data_that_is_kept_stays_as_it_is():
+    payloads = [b"%03d" % i for i in range(6)]
+    kept, views, hashes = [], [], []
+
+    def on_message(event):
+        hashes.append(hash(event.data))
+        if len(hashes) % 3 == 1:
+            kept.append(event.data)
+        elif len(hashes) % 3 == 2:
+            views.append(memoryview(event.data))
+
+    def script(wire):
+        wire.write(b"".join(frame(BINARY, payload) for payload in payloads))
+        wire.send(CLOSE)
+        wire.receive()
+
+    exchange(script, lambda ws: setattr(ws, "onmessage", on_message))
+    assert kept == payloads[0::3]
+    assert [bytes(view) for view in views] == payloads[1::3]
+    assert hashes == [hash(payload) for payload in payloads]
+
+
 def test_what_comes_after_close_is_dropped():  # Row 147.
     def script(wire):
         body = wire.receive()[1]
@@ -298,7 +320,7 @@ def test_a_full_send_queue_fails_the_connection():  # Row 175.
             ws.send(bytes(1 << 20))
 
     def script(wire):
-        done.wait(10)
+        done.wait(60)
 
     with Peer(lambda wire: script(wire.open())) as peer:
         ws = libws.WebSocket(peer.url, max_send_queue=1 << 20, compression=False)
@@ -317,7 +339,7 @@ def test_drain_comes_when_there_is_room_again():
     log = []
 
     def script(wire):
-        start.wait(10)
+        start.wait(60)
         total = 0
         while total < 8 << 20:
             total += len(wire.receive()[1])
@@ -380,7 +402,7 @@ def test_buffered_amount_stays_when_the_connection_dies():  # Row 188.
     sent_it = threading.Event()
 
     def script(wire):
-        sent_it.wait(10)
+        sent_it.wait(60)
         wire.reset()
 
     def act(ws):

@@ -195,7 +195,7 @@ def test_clients_are_the_open_sockets():  # Rows 375, 380.
 
         def script(wire):
             wire.request()
-            go.wait(10)
+            go.wait(60)
             wire.read_to_end()
 
         clients = [Client(server.port, script) for _ in range(3)]

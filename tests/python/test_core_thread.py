@@ -79,7 +79,7 @@ def test_pings_are_answered_while_a_handler_runs():
         wire.echo_close()
 
     def on_message(event):
-        assert answered.wait(10)
+        assert answered.wait(60)
         event.target.close(1000)
 
     with Peer(script) as peer:
@@ -226,7 +226,7 @@ def test_pausing():
 
     def script(wire):
         wire.open()
-        go.wait(10)
+        go.wait(60)
         for i in range(3):
             wire.send(TEXT, b"%d" % i)
         wire.echo_close()
@@ -383,7 +383,7 @@ def test_a_forked_child_leaves_the_thread_to_its_parent():
         if child == 0:
             status = 1
             try:
-                signal.alarm(10)
+                signal.alarm(60)
                 with pytest.raises(RuntimeError, match="parent"):
                     ws.send("x")
                 assert ws.readyState == 1
@@ -459,7 +459,7 @@ def opened():
             [sys.executable, "-X", "dev", "-c", program, peer.url, str(HERE)],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=100,
             env={**os.environ, "PYTHONMALLOC": "debug"},
         )
     assert (done.returncode, done.stderr) == (0, "")

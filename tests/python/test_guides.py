@@ -46,7 +46,7 @@ def test_program_for_websockets_runs_with_either(package):
         if package == "websockets":
             program = program.replace(ours, theirs)
     command = [sys.executable, "-W", "error", "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "HELLO\n", "")
 
 

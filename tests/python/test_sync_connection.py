@@ -332,7 +332,7 @@ def test_error_says_why_the_connection_ended():
     def script(wire):
         wire.open()
         wire.send(TEXT, b"x" * 11)
-        wire.expect(CLOSE, close_body(1009) + b"message exceeds max_message")
+        wire.expect(CLOSE, close_body(1009) + b"message exceeds the size limit")
 
     with Peer(script) as peer:
         ws = connect(peer.url, max_size=10)

@@ -65,7 +65,7 @@ def run_traced(code, place):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         check=False,
     )
     assert run.returncode == 0, run.stderr

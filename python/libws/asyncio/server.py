@@ -71,7 +71,9 @@ class Listener:
     """What `websockets` has a socket for, as far as it is asked for its address."""
 
     def __init__(self, url: str) -> None:
-        self._address = address_of(url.partition("://")[2] or url.partition(":")[2])
+        scheme, _, place = url.partition(":")
+        is_unix = scheme.endswith("+unix")
+        self._address = place if is_unix else address_of(place.removeprefix("//"))
 
     def getsockname(self) -> tuple[str, int] | str:
         """Host and port; the path of a Unix socket."""

@@ -27,7 +27,7 @@ class StreamOptions(ClientOptions, total=False):
     protocols: Iterable[str]
     """The subprotocols to offer."""
     signal: Any
-    """An AbortSignal: `aborted`, and addEventListener("abort", ...)."""
+    """An AbortSignal: `aborted`, addEventListener() and removeEventListener()."""
 
 
 class CloseInfo(NamedTuple):
@@ -76,10 +76,12 @@ class WebSocketStream:
         self._connection._attach(self._socket, max_queue)
         self._socket.addEventListener("open", self._on_open)
         self._socket.addEventListener("close", self._on_close)
+        self._signal: Any = None  # While its listener has something to do.
         if signal is not None and signal.aborted:
             self._abort()
         elif signal is not None:
             signal.addEventListener("abort", self._abort)
+            self._signal = signal
 
     @property
     def url(self) -> str:
@@ -105,13 +107,21 @@ class WebSocketStream:
             self._error = AbortError("the handshake was aborted")
             self._socket.terminate()
 
+    def _leave_signal(self) -> None:
+        """The handshake is over."""
+        if self._signal is not None:
+            self._signal.removeEventListener("abort", self._abort)
+            self._signal = None
+
     def _on_open(self, event: Event) -> None:
+        self._leave_signal()
         info = OpenInfo(
             Readable(self), Writable(self), self._socket.protocol, self._socket.extensions
         )
         self.opened.set_result(info)
 
     def _on_close(self, event: Any) -> None:
+        self._leave_signal()
         if event.wasClean:
             self.closed.set_result(CloseInfo(event.code, event.reason))
             return

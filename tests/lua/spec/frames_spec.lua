@@ -152,7 +152,7 @@ describe("an open connection", function()
       client:send(("\0"):rep(1024 * 1024))
     end
     local record = support.record(client)
-    assert.are.same({ "open", 'close(1009,"message exceeds max_message",true)' }, record.wait())
+    assert.are.same({ "open", 'close(1009,"message exceeds the size limit",true)' }, record.wait())
     support.run_until(function()
       return closed
     end)
