@@ -3,6 +3,9 @@
 #include <stddef.h>
 #include <time.h>
 
+/* Characters or bytes of a message that its repr shows. */
+#define MAX_SHOWN 40
+
 uint64_t core_now(void) {
   struct timespec now;
   (void)clock_gettime(CLOCK_MONOTONIC, &now); /* Cannot fail. */
@@ -316,6 +319,30 @@ static PyObject *message_last_event_id(PyObject *op, void *closure) {
   return Py_NewRef(core_state_of(Py_TYPE(op))->empty_text);
 }
 
+/* As much of the data of a message as a line has room for, as its repr. */
+static PyObject *shown_data(PyObject *data) {
+  if (data == NULL) return PyUnicode_FromString("None");
+  const bool has_parts =
+      PyUnicode_Check(data) || PyBytes_Check(data) || PyByteArray_Check(data);
+  if (!has_parts || PyObject_Size(data) <= MAX_SHOWN) {
+    return PyObject_Repr(data);
+  }
+  PyObject *start = PySequence_GetSlice(data, 0, MAX_SHOWN);
+  if (start == NULL) return NULL;
+  PyObject *shown = PyUnicode_FromFormat("%R...", start);
+  Py_DECREF(start);
+  return shown;
+}
+
+static PyObject *message_repr(PyObject *op) {
+  PyObject *shown = shown_data(((core_message_event *)op)->data);
+  if (shown == NULL) return NULL;
+  PyObject *repr = PyUnicode_FromFormat("<%s %R data=%U>", Py_TYPE(op)->tp_name,
+                                        ((core_event *)op)->type, shown);
+  Py_DECREF(shown);
+  return repr;
+}
+
 static PyMemberDef message_members[] = {
     {"data", T_OBJECT_EX, offsetof(core_message_event, data), READONLY,
      "The message: str, bytes, or bytearray if binaryType is \"arraybuffer\"."},
@@ -333,6 +360,7 @@ static PyGetSetDef message_getset[] = {
 static PyType_Slot message_slots[] = {
     {Py_tp_doc, "MessageEvent(type, init=None, /, **init)\n--\n\nA message."},
     {Py_tp_init, message_init},
+    {Py_tp_repr, message_repr},
     {Py_tp_traverse, message_traverse},
     {Py_tp_clear, message_clear},
     {Py_tp_members, message_members},
@@ -352,6 +380,15 @@ static int close_init(PyObject *op, PyObject *args, PyObject *kwargs) {
   return construct(op, close_fields, args, kwargs);
 }
 
+static PyObject *close_repr(PyObject *op) {
+  const core_close_event *self = (core_close_event *)op;
+  return PyUnicode_FromFormat("<%s %R code=%d reason=%R wasClean=%s>",
+                              Py_TYPE(op)->tp_name, self->base.type,
+                              (int)self->code,
+                              self->reason != NULL ? self->reason : Py_None,
+                              self->was_clean ? "True" : "False");
+}
+
 static PyMemberDef close_members[] = {
     {"code", T_USHORT, offsetof(core_close_event, code), READONLY,
      "The peer's close code, 1005 if it gave none, 1006 after a failure."},
@@ -365,6 +402,7 @@ static PyType_Slot close_slots[] = {
     {Py_tp_doc,
      "CloseEvent(type, init=None, /, **init)\n--\n\nThe end of a connection."},
     {Py_tp_init, close_init},
+    {Py_tp_repr, close_repr},
     {Py_tp_traverse, event_traverse},
     {Py_tp_clear, close_clear},
     {Py_tp_members, close_members},
@@ -391,6 +429,13 @@ static int error_init(PyObject *op, PyObject *args, PyObject *kwargs) {
   return construct(op, error_fields, args, kwargs);
 }
 
+static PyObject *error_repr(PyObject *op) {
+  const core_error_event *self = (core_error_event *)op;
+  return PyUnicode_FromFormat("<%s %R message=%R>", Py_TYPE(op)->tp_name,
+                              self->base.type,
+                              self->message != NULL ? self->message : Py_None);
+}
+
 static PyMemberDef error_members[] = {
     {"message", T_OBJECT, offsetof(core_error_event, message), READONLY,
      "One line that says what was wrong."},
@@ -402,6 +447,7 @@ static PyType_Slot error_slots[] = {
     {Py_tp_doc,
      "ErrorEvent(type, init=None, /, **init)\n--\n\nWhy a connection fails."},
     {Py_tp_init, error_init},
+    {Py_tp_repr, error_repr},
     {Py_tp_traverse, error_traverse},
     {Py_tp_clear, error_clear},
     {Py_tp_members, error_members},

@@ -131,6 +131,19 @@ def test_real_events_have_these_fields():  # Rows 122, 125 to 129, 131, 132.
         message.data = 5
 
 
+def test_reprs_say_what_an_event_is():
+    assert repr(libws.Event("x")) == "<libws.Event 'x'>"
+    data = "é" * 41
+    shown = [("hi", "'hi'"), (b"hi", "b'hi'"), (None, "None"), (data, f"'{data[:40]}'...")]
+    for data, text in shown:
+        event = libws.MessageEvent("message", data=data)
+        assert repr(event) == f"<libws.MessageEvent 'message' data={text}>"
+    event = libws.CloseEvent("close", code=1001, reason="bye", wasClean=True)
+    assert repr(event) == "<libws.CloseEvent 'close' code=1001 reason='bye' wasClean=True>"
+    event = libws.ErrorEvent("error", message="why")
+    assert repr(event) == "<libws.ErrorEvent 'error' message='why'>"
+
+
 def test_an_event_that_is_kept_keeps_its_message():
     kept = []
 

@@ -10,7 +10,6 @@ import contextlib
 import selectors
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -19,6 +18,7 @@ from .._connection import address_text
 from .._core import Connection as Engine
 from .._core import ConnectionTimeout, NetworkError, Response, TLSError
 from .._engine import WRITE_LIMIT, EngineSocket, open_engine
+from .connection import heeding_signals
 
 if TYPE_CHECKING:
     from .._core import Event, Request
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 HTTP_PORT = 80
 HTTPS_PORT = 443
 READ_SIZE = 64 * 1024
-SIGNAL_SECONDS = 0.05
 
 
 class BlockingSocket(EngineSocket):
@@ -50,16 +49,13 @@ class BlockingSocket(EngineSocket):
             timeout = due
         if self._has_read_ahead():
             timeout = 0
-        elif threading.current_thread() is threading.main_thread():
-            # A signal that comes just before select() does not end it.
-            timeout = SIGNAL_SECONDS if timeout is None else min(timeout, SIGNAL_SECONDS)
         interest = selectors.EVENT_READ if self._is_reading else 0
         interest |= selectors.EVENT_WRITE if self._out else 0
         with selectors.DefaultSelector() as selector:
             selector.register(self._wakened, selectors.EVENT_READ)
             if interest and self._sock.fileno() >= 0:
                 selector.register(self._sock, interest)
-            selector.select(timeout)
+            selector.select(heeding_signals(timeout))
 
     def _has_read_ahead(self) -> bool:
         """TLS may hold data that the system does not tell of."""

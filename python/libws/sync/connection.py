@@ -37,6 +37,18 @@ Result = TypeVar("Result")
 Answer: TypeAlias = list[float]
 
 
+# A signal that comes just before a wait does not end it, so that in the main thread,
+# where signals are handled, none lasts longer than these seconds.
+SIGNAL_SECONDS = 0.05
+
+
+def heeding_signals(timeout: float | None) -> float | None:
+    """How long select() may wait."""
+    if threading.current_thread() is not threading.main_thread():
+        return timeout
+    return SIGNAL_SECONDS if timeout is None else min(timeout, SIGNAL_SECONDS)
+
+
 def _nothing() -> None:
     """Posted to a loop that another thread waits in, to end the wait."""
 

@@ -28,7 +28,7 @@ from .._core import (
 )
 from .._handshake import Accept, Handshakes, Routes, run_sync
 from .._options import places, socket_options, take_ssl
-from .connection import Connection
+from .connection import Connection, heeding_signals
 
 if TYPE_CHECKING:
     import ssl
@@ -126,7 +126,7 @@ class Server:
             try:
                 selector.register(self._wakened, selectors.EVENT_READ)
                 while not self._is_closing:
-                    for key, _ in selector.select():
+                    for key, _ in selector.select(heeding_signals(None)):
                         if key.fileobj is not self._wakened:
                             self._accept(key.fileobj)  # type: ignore[arg-type]
             finally:
