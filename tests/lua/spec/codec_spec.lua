@@ -200,7 +200,8 @@ describe("the codec", function()
     assert.are.equal(data, shown)
     assert.are.same({ head, data }, { server:peek(100000) })
     local other = ("y"):rep(5000)
-    assert.are.equal(head .. data .. "\130\126\19\136" .. other, table.concat { server:send_and_peek(100000, other, true) })
+    local all = head .. data .. "\130\126\19\136" .. other
+    assert.are.equal(all, table.concat { server:send_and_peek(100000, other, true) })
     -- What is left is kept, whatever becomes of the string.
     assert.are.equal(40004 + 5000, server:consume(10 + 30000))
     data, shown = nil, nil -- luacheck: ignore 311
