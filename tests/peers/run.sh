@@ -84,7 +84,7 @@ prepare() {
   cp "$here"/node/* "$node" && once node "$here/node/package-lock.json" make_node
 }
 
-prepare || { echo "tests/peers: could not prepare" >&2; exit 1; }
+prepare || { echo "tests/peers: could not prepare; what is missing comes from PyPI and npm, by a network" >&2; exit 1; }
 
 export PYTHONDONTWRITEBYTECODE=1
 cd "$here" || exit 1

@@ -53,7 +53,7 @@ prepare() {
   mkdir -p "$out" && make_venv && install_package
 }
 
-prepare || { echo "tests/python: could not prepare" >&2; exit 1; }
+prepare || { echo "tests/python: could not prepare; what is missing comes from PyPI, by a network" >&2; exit 1; }
 cd "$here" || exit 1
 PYTHONDONTWRITEBYTECODE=1 exec "$venv/bin/python" -m pytest \
   --junitxml="$out/results.xml" ${arguments[@]+"${arguments[@]}"}
