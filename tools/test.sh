@@ -288,8 +288,8 @@ pytest_tests() {
 # -- The steps -------------------------------------------------------------------
 
 lint() {
-  check lint 60 tools/lint.sh --quick
-  check layers-self-test 60 python3 tools/check_layers.py --self-test
+  check lint 300 tools/lint.sh --quick
+  check layers-self-test 300 python3 tools/check_layers.py --self-test
 }
 
 gcc_release() {
@@ -321,7 +321,7 @@ thread_sanitizer() {
 # Installs what gcc_release built and uses it from outside of the tree.
 package() {
   rm -rf "$out/prefix" "$out/package-cmake"
-  check package-install 60 cmake --install "$out/gcc-release" --prefix "$out/prefix" ||
+  check package-install 300 cmake --install "$out/gcc-release" --prefix "$out/prefix" ||
     return
   for kind in shared static; do
     check "package-pkg-config-$kind" 120 tests/package/pkg_config.sh \
@@ -335,7 +335,7 @@ package() {
 peer_tests() {
   local name=$1 build=$2
   shift 2
-  check "$name-install" 60 cmake --install "$out/$build" --prefix "$out/prefix-$name" &&
+  check "$name-install" 300 cmake --install "$out/$build" --prefix "$out/prefix-$name" &&
     pytest_tests "$name" 900 build/peers/results.xml \
       tests/peers/run.sh --prefix "$out/prefix-$name" "$@" \
       ${peers_options[@]+"${peers_options[@]}"}
