@@ -120,8 +120,14 @@ static void a_server_may_serve_one_path_only(void **state) {
   static const struct {
     const char *target;
     unsigned status;
-  } cases[] = {{"/chat", 101},  {"/chat?room=1", 101}, {"/", 404},
-               {"/chat/", 404}, {"/chats", 404},       {"/CHAT", 404}};
+  } cases[] = {{"/chat", 101},
+               {"/chat?room=1", 101},
+               {"/", 404},
+               {"/chat/", 404},
+               {"/chats", 404},
+               {"/CHAT", 404},
+               {"http://127.0.0.1/chat?room=1", 101},
+               {"http://127.0.0.1", 404}};
   ws_server_options options = defaults();
   options.path = "/chat";
   net_serve(n, &options);

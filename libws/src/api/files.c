@@ -5,6 +5,7 @@
 #include "api/socket.h"
 #include "base/ascii.h"
 #include "io/net.h"
+#include "proto/http.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -166,7 +167,9 @@ int ws_socket_respond_file(ws_socket *socket, const char *root) {
     return refuse(socket, 405);
   }
   char path[WS__FILE_PATH_SIZE];
-  if (!ws__file_path(request->target, path)) return refuse(socket, 404);
+  if (!ws__file_path(ws__http_path(request->target), path)) {
+    return refuse(socket, 404);
+  }
   const int fd = open_below(root, path);
   if (fd < 0) return refuse(socket, status_of(errno));
 

@@ -13,10 +13,10 @@ WS__HIDDEN_BEGIN
 /* Room for the path of a file below its folder. */
 #define WS__FILE_PATH_SIZE 1024
 
-/* Writes the relative path that a request target names: decoded, without query,
- * "index.html" for a folder. False for one that must not be served: a hidden
- * name (so no ".." either), a NUL or backslash, an escape that is none, or a
- * path that is too long. */
+/* Writes the relative path that a path of a request names: decoded, without
+ * query, "index.html" for a folder. False for one that must not be served: a
+ * hidden name (so no ".." either), a NUL or backslash, an escape that is none,
+ * or a path that is too long. */
 bool ws__file_path(const char *target, char out_path[WS__FILE_PATH_SIZE]);
 
 /* The media type that the end of a path stands for. */

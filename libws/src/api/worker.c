@@ -1,6 +1,6 @@
 /* worker.c - the connections of a server in one loop. */
-#include "api/files.h"
 #include "api/server.h"
+#include "proto/http.h"
 
 #include <string.h>
 
@@ -15,9 +15,10 @@
 /* Whether the target of a request is the path that handshakes are for; a query
  * makes no difference. */
 static bool is_for_path(const char *target, const char *path) {
+  const char *const asked = ws__http_path(target);
   const size_t len = strlen(path);
-  return strncmp(target, path, len) == 0 &&
-         (target[len] == '\0' || target[len] == '?');
+  return strncmp(asked, path, len) == 0 &&
+         (asked[len] == '\0' || asked[len] == '?');
 }
 
 /* The subprotocol to speak: the first of the client's that the server knows. */

@@ -59,6 +59,13 @@ bool ws__http_is_target(const char *text) {
   return is_origin_or_absolute_form(text);
 }
 
+const char *ws__http_path(const char *target) {
+  if (target[0] == '/') return target;
+  const char *const authority = strchr(target, ':') + strlen("://");
+  const char *const path = authority + strcspn(authority, "/?#");
+  return path[0] == '/' ? path : "/";
+}
+
 bool ws__http_is_header(const ws_header *header) {
   for (size_t i = 0; i < header->value_len; i++) {
     if (!is_text(header->value[i])) return false;

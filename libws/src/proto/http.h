@@ -84,6 +84,10 @@ bool ws__http_is_blank(char c);
  * "OPTIONS *" have no use in a WebSocket server and are refused. */
 bool ws__http_is_target(const char *text);
 
+/* The path of a request target and what follows it, whichever its form; "/" for
+ * one in absolute-form that has no path. */
+const char *ws__http_path(const char *target);
+
 /* Whether a header field may be sent: the name a token, the value free of
  * controls except tab (RFC 9110 5.5). */
 bool ws__http_is_header(const ws_header *header);
