@@ -2,7 +2,7 @@
 """Builds the documentation as HTML with a search, into build/site:
 
     tools/site.py            then open build/site/html/index.html
-    tools/site.py --check    checks the spelling too
+    tools/site.py --check    checks the spelling too, and that nothing comes from elsewhere
 
 The pages are those of docs/, of the examples, and the ones at the top; links and
 their anchors are checked, and a fault is an error. Blocks of code in several
@@ -169,6 +169,15 @@ def build():
     return subprocess.run(command, env=quiet, check=False).returncode
 
 
+def check_loads():
+    """Whether a page loads something from elsewhere: it shall work from a folder."""
+    outside = re.compile(r'<(?:script|link|img|iframe)\b[^>]*?\b(?:src|href)="(https?:[^"]*)"')
+    faults = [f"{page.relative_to(OUT)} loads {address}" for page in sorted(OUT.glob("html/**/*.html"))
+              for address in outside.findall(page.read_text(encoding="utf-8"))]
+    print("".join(f"{fault}\n" for fault in faults), end="", file=sys.stderr)
+    return len(faults)
+
+
 def check_spelling():
     folders = ("docs", "libws", "bindings", "python", "lua", "cli", "examples", "tools", "tests", "bench")
     return subprocess.run(
@@ -185,7 +194,7 @@ def main():
     try:
         failed = build()
         if sys.argv[1:]:
-            failed = check_spelling() or failed
+            failed = any([failed, check_loads(), check_spelling()])
     except subprocess.CalledProcessError as error:
         print(f"{error}\nMkDocs comes from PyPI; without a network it cannot be installed.", file=sys.stderr)
         return 1
