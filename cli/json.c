@@ -133,12 +133,19 @@ static bool skip_string(reader *r) {
   return is_good;
 }
 
-/* Reads a name and its colon. */
-static bool skip_name(reader *r) {
+/* Reads a name and its colon, and appends what the name means. */
+static bool read_name(reader *r, buffer *out) {
   skip_blanks(r);
-  if (!skip_string(r)) return false;
+  if (!read_string(r, out)) return false;
   skip_blanks(r);
   return take(r, ':') || fail(r, "':' is missing");
+}
+
+static bool skip_name(reader *r) {
+  buffer ignored = {0};
+  const bool is_good = read_name(r, &ignored);
+  buffer_free(&ignored);
+  return is_good;
 }
 
 static bool skip_scalar(reader *r) {
@@ -234,12 +241,7 @@ static bool read_wanted(reader *r, json_member *member) {
 
 static bool read_member(reader *r, json_member *members, size_t count) {
   buffer name = {0};
-  skip_blanks(r);
-  bool is_good = read_string(r, &name);
-  if (is_good) {
-    skip_blanks(r);
-    is_good = take(r, ':') || fail(r, "':' is missing");
-  }
+  bool is_good = read_name(r, &name);
   if (is_good) {
     json_member *const member = find_member(members, count, &name);
     is_good = member != NULL ? read_wanted(r, member) : skip_value(r);
