@@ -4,6 +4,7 @@
     docs/errors.md             names, numbers and texts of the errors; the column
                                "What to do" is written by hand and kept
     docs/reference-c.md        what the headers say of every function, type and option
+    docs/reference-command.md  what the man page says
     docs/reference-python.md   what _core.pyi and the docstrings say
     docs/reference-lua.md      what the annotations of types.lua say
 
@@ -20,6 +21,7 @@ import sys
 sys.dont_write_bytecode = True
 
 import reference_c  # noqa: E402
+import reference_command  # noqa: E402
 import reference_lua  # noqa: E402
 import reference_python  # noqa: E402
 
@@ -79,6 +81,7 @@ def main():
     made = {
         errors: new_errors,
         ROOT / "docs/reference-c.md": make_page(reference_c),
+        ROOT / "docs/reference-command.md": make_page(reference_command),
         ROOT / "docs/reference-python.md": make_page(reference_python),
         ROOT / "docs/reference-lua.md": make_page(reference_lua),
     }
