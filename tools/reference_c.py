@@ -95,7 +95,6 @@ def add(entries, token, comment):
     name = token["fname"] or token["type"] or token["opaque"] or token["cname"] or token["mname"]
     if name.startswith("WS_VERSION_") and not comment:
         comment = entries[-1].comment
-    comment = comment or ("A handle." if token["opaque"] else "")
     if not (entries and comment and entries[-1].comment == comment):
         entries.append(Entry(comment))
     entry = entries[-1]

@@ -213,6 +213,7 @@ WS_API void ws_conn_config_free(ws_conn_config *config);
 
 /* -- Life ------------------------------------------------------------------ */
 
+/* A handle: one end of one connection. */
 typedef struct ws_conn ws_conn;
 
 /* Makes a connection in CONNECTING whose opening handshake has to be done by

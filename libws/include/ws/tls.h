@@ -16,6 +16,7 @@
 extern "C" {
 #endif
 
+/* A handle: certificates, keys and trust, for any number of connections. */
 typedef struct ws_tls_context ws_tls_context;
 
 /* PEM data: the name of a file or the text itself, not both. */

@@ -42,6 +42,7 @@
 extern "C" {
 #endif
 
+/* Handles: an event loop, a WebSocket of either role, a server, a timer. */
 typedef struct ws_loop ws_loop;
 typedef struct ws_socket ws_socket;
 typedef struct ws_server ws_server;
