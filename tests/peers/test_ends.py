@@ -7,6 +7,7 @@ import pytest
 
 from support.frames import BINARY, CLOSE, TEXT, RawServer, connect_raw, handshake_request
 from support.libws import ABNORMAL
+from support.process import wait_until
 
 ENDS = ("fin", "rst", "half_close")
 
@@ -208,7 +209,7 @@ def test_the_server_forgets_a_client_that_never_asked(libws, reach, how):
         peer.expect_close(1000)
         peer.expect_end()
     probe.expect_close(2, 1000)
-    assert probe.descriptors() == before
+    wait_until(lambda: probe.descriptors() == before, "descriptors to be given back")
 
 
 @pytest.mark.parametrize("how", ENDS)
