@@ -1,3 +1,5 @@
+/* sender.c - see sender.h: what a thread sends is a parcel in the loop's inbox,
+ * opened there; one that comes too early is held back, in its order. */
 #include "api/sender.h"
 #include "base/list.h"
 #include "proto/conn.h"

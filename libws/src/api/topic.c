@@ -1,3 +1,5 @@
+/* topic.c - see topic.h: topics in a table of chains. Their names may come from
+ * peers, so the hash that finds them is one that nobody can steer. */
 #include "api/topic.h"
 
 #include <string.h>
