@@ -129,6 +129,7 @@ missing_packages() {
   command -v luacheck >/dev/null || echo lua-check
   command -v shellcheck >/dev/null || echo shellcheck
   command -v dpkg-shlibdeps >/dev/null || echo dpkg-dev
+  command -v file >/dev/null || echo file # For cpack.
   [ "$(id -u)" -eq 0 ] || command -v fakeroot >/dev/null || echo fakeroot
   has_library cmocka || echo libcmocka-dev
   has_library zlib || echo zlib1g-dev
