@@ -86,7 +86,7 @@ run_program() {
   local program=$out/$1/$2
   # shellcheck disable=SC2046 # several flags
   cc -std=c11 -O1 -Wall -Wextra -Werror -o "$program" "tests/lua/$2.c" \
-    $(pkg-config --cflags --libs "$package") -pthread -Wl,--export-dynamic
+    $(pkg-config --cflags --libs "$package") -pthread -Wl,--export-dynamic || return
   with_rock "$1" "$program" tests/lua/round.lua "${@:3}"
 }
 
