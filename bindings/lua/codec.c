@@ -5,7 +5,6 @@
 #include "conn.h"
 #include "convert.h"
 #include "event.h"
-#include "memory.h"
 
 LWS_EXPORT int luaopen_libws_codec(lua_State *L);
 
@@ -50,7 +49,6 @@ static int codec_url(lua_State *L) {
 }
 
 int luaopen_libws_codec(lua_State *L) {
-  lws_settle_heap(L);
   lws_conn_register(L);
   lws_config_register(L);
   luaL_newmetatable(L, URL_TYPE);

@@ -3,13 +3,11 @@
  * need. */
 #include "event.h"
 #include "handle.h"
-#include "memory.h"
 #include "tls.h"
 
 LWS_EXPORT int luaopen_libws_core(lua_State *L);
 
 int luaopen_libws_core(lua_State *L) {
-  lws_settle_heap(L);
   lws_loop_register(L);
   lws_socket_register(L);
   lws_timer_register(L);

@@ -16,10 +16,6 @@ ws_allocator lws_allocator(lua_State *L);
 void *lws_resize(const ws_allocator *allocator, void *block, size_t old_size,
                  size_t new_size);
 
-/* To be called once by each module: has the heap keep what messages need,
- * rather than give it back to the system and take it again for each. */
-void lws_settle_heap(lua_State *L);
-
 LWS_HIDDEN_END
 
 #endif
