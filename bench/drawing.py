@@ -55,3 +55,41 @@ def chart(title, left, height, parts):
             "</svg>\n",
         ]
     )
+
+
+# -- Bars that lie ------------------------------------------------------------------
+
+_LEFT = 330  # Of the bars; the names of rows stand before it.
+_RIGHT = WIDTH - 70
+_TOP = 76  # Title and legend.
+_BAR = 12
+_GROUP_GAP = 14
+_LEGEND_STEP = 150
+
+
+def _group(top, name, bars):
+    """Each as a share of the longest; `bars` are titles, colours and microseconds."""
+    yield text(_LEFT - 10, top + _BAR * len(bars) / 2 + 4, name, anchor="end")
+    most = max(value for _, _, value in bars)
+    first = bars[0][2]
+    for i, (title, colour, value) in enumerate(bars):
+        y = top + i * _BAR
+        width = max((_RIGHT - _LEFT) * value / most, 1)
+        label = f"{value:,.0f} µs" if value >= 100 else f"{value:.3g} µs"
+        words = f"{title}: {label}, {value / first:.2f} times libws"
+        yield bar(_LEFT, y, width, _BAR - 1.5, colour, words)
+        yield text(_LEFT + width + 4, y + _BAR - 3, label, "small")
+
+
+def bar_chart(title, groups):
+    """A chart of groups: names, and bars as titles, colours and microseconds. The
+    first bar of each is ours."""
+    parts = []
+    shown = {}
+    y = _TOP
+    for name, bars in groups:
+        if bars:
+            shown.update((title, colour) for title, colour, _ in bars)
+            parts += _group(y, name, bars)
+            y += _BAR * len(bars) + _GROUP_GAP
+    return chart(title, 10, y, [*parts, *legend(10, _LEGEND_STEP, shown.items())])

@@ -48,16 +48,13 @@ local data = ("\1\2\3\4"):rep(SIZE / 4)
 server:send(data, true)
 local frame = server:output()
 
-local function report(name, rate)
-  print(("%s %.2f"):format(name, rate / 1e9))
-end
-
-report("send", measure(function()
+local sent = measure(function()
   server:send(data, true)
   server:output()
-end))
-report("receive", measure(function()
+end)
+local received = measure(function()
   client:feed(frame)
   repeat
   until not client:next()
-end))
+end)
+print(('{"send": %.2f, "receive": %.2f}'):format(sent / 1e9, received / 1e9))

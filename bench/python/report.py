@@ -42,6 +42,12 @@ def table(results, key):
         yield from harness.table(results.peers, (value_line(results, row, key) for row in rows))
 
 
+def tables(run):
+    results = Results(run)
+    for key in (RATE, CPU, MEMORY):
+        yield from table(results, key)
+
+
 def mark_line(results, row, mark):
     """None if it was not measured."""
     if mark.theirs is None:
@@ -68,8 +74,5 @@ def marks(results):
 
 def markdown(run):
     results = Results(run)
-    lines = [harness.conditions(run, PEERS, run["python"])]
-    for key in (RATE, CPU, MEMORY):
-        lines += table(results, key)
-    lines += marks(results)
+    lines = [harness.conditions(run, PEERS, run["python"]), *tables(run), *marks(results)]
     return "\n".join(lines) + "\n"

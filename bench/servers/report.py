@@ -56,6 +56,11 @@ def value_tables(results):
             yield from table(peers, (value_line(results, row, peers) for row in rows))
 
 
+def tables(run):
+    """Those of the documentation."""
+    yield from value_tables(Results(run))
+
+
 def number_table(results, title, key, scale):
     lines = []
     for row in results.rows:
