@@ -75,6 +75,15 @@ static void an_unknown_back_end_is_refused(void **state) {
   assert_int_equal(ws_loop_new(&options, &loop, &error),
                    WS_ERR_INVALID_ARGUMENT);
   assert_non_null(strstr(error.message, "receive_buffer"));
+  options.receive_buffer = 4096;
+  options.send_buffer = 4095;
+  assert_int_equal(ws_loop_new(&options, &loop, &error),
+                   WS_ERR_INVALID_ARGUMENT);
+  assert_non_null(strstr(error.message, "send_buffer"));
+  options.size--;
+  assert_int_equal(ws_loop_new(&options, &loop, &error),
+                   WS_ERR_INVALID_ARGUMENT);
+  assert_non_null(strstr(error.message, "size"));
 }
 
 /* The smallest buffers, with messages far larger than they are. */

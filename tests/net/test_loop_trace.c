@@ -10,10 +10,16 @@
 
 #include "test.h"
 #include "ws/ws.h"
+#ifdef WS_HAVE_OPENSSL
+#include "net_tls.h"
+#endif
 
 #define TRACE_SIZE 16384
 
 static char text[TRACE_SIZE];
+
+/* NULL: no TLS. */
+static ws_tls_context *client_tls, *server_tls;
 
 /* -- A conversation -------------------------------------------------------- */
 
@@ -52,6 +58,7 @@ static void open_client(ws_loop *loop, const char *url, ws_server *server) {
   options.handlers = &handlers;
   options.user_data = server;
   options.proxy = "";
+  options.tls = client_tls;
   ws_socket *socket;
   assert_int_equal(
       ws_socket_open(loop, url, strlen(url), &options, &socket, NULL), 0);
@@ -69,10 +76,11 @@ static void converse(ws_loop *loop, uint32_t workers) {
   ws_server *server;
   assert_int_equal(ws_server_new(loop, &options, &server, NULL), 0);
   assert_int_equal(
-      ws_server_listen(
-          server,
-          &(ws_listen_options){.size = sizeof(ws_listen_options), .fd = -1},
-          NULL),
+      ws_server_listen(server,
+                       &(ws_listen_options){.size = sizeof(ws_listen_options),
+                                            .fd = -1,
+                                            .tls = server_tls},
+                       NULL),
       0);
   char url[64];
   snprintf(url, sizeof(url), "%s/chat", ws_server_url(server, 0));
@@ -166,6 +174,32 @@ static void a_descriptor_gets_the_lines_of_both_ends(void **state) {
   assert_conversation_traced();
   fclose(file);
 }
+
+#ifdef WS_HAVE_OPENSSL
+
+/* What is said is traced as it was before it was hidden, and how it was. */
+static void tls_is_traced(void **state) {
+  (void)state;
+  cert *self =
+      cert_new(&(cert_spec){.common_name = "x", .alt_names = "IP:127.0.0.1"});
+  client_tls = net_tls_client(self, NULL);
+  server_tls = net_tls_server(self);
+  FILE *file = tmpfile();
+  assert_non_null(file);
+  ws_loop *loop = make_loop(fileno(file));
+  converse(loop, 0);
+  ws_loop_free(loop);
+  read_text(fileno(file));
+  assert_conversation_traced();
+  assert_traced("\\* TLSv1\\.3 TLS_[A-Z0-9_]+");
+  fclose(file);
+  ws_tls_context_free(client_tls);
+  ws_tls_context_free(server_tls);
+  client_tls = server_tls = NULL;
+  cert_free(self);
+}
+
+#endif
 
 static void workers_trace_to_the_same_place(void **state) {
   (void)state;
@@ -269,6 +303,9 @@ static void a_connection_that_cannot_be_made_is_traced(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TRACE(a_descriptor_gets_the_lines_of_both_ends),
+#ifdef WS_HAVE_OPENSSL
+      TRACE(tls_is_traced),
+#endif
       TRACE(workers_trace_to_the_same_place),
       TRACE(the_environment_names_a_file),
       TRACE(an_empty_name_and_0_are_none),

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "io/tls.h"
 #include "net_tls.h"
@@ -565,6 +566,12 @@ static void contexts_are_for_one_role(void **state) {
       ws_socket_open(n->loop, "wss://h/", 8, &options, &socket, &error),
       WS_ERR_INVALID_ARGUMENT);
   assert_non_null(strstr(error.message, "tls"));
+  options.tls = NULL;
+  options.proxy_tls = server;
+  assert_int_equal(
+      ws_socket_open(n->loop, "ws://h/", 7, &options, &socket, &error),
+      WS_ERR_INVALID_ARGUMENT);
+  assert_non_null(strstr(error.message, "proxy_tls"));
   assert_int_equal(ws_server_new(n->loop, NULL, &n->server, NULL), 0);
   ws_listen_options where;
   ws_listen_options_init(&where);
@@ -572,6 +579,13 @@ static void contexts_are_for_one_role(void **state) {
   assert_int_equal(ws_server_listen(n->server, &where, &error),
                    WS_ERR_INVALID_ARGUMENT);
   assert_non_null(strstr(error.message, "tls"));
+  int fds[2];
+  assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+  assert_int_equal(
+      ws_server_adopt(n->server, fds[0], client, NULL, 0, &socket, &error),
+      WS_ERR_INVALID_ARGUMENT);
+  assert_non_null(strstr(error.message, "tls"));
+  close(fds[1]);
   ws_tls_context_free(server);
   ws_tls_context_free(client);
 }

@@ -361,6 +361,73 @@ static void a_connection_may_be_freed_at_any_time(void **state) {
   bench_free(&b); /* Input waits. */
 }
 
+/* -- A source of random bytes that fails (A-46) ---------------------------- */
+
+static bool is_dry;
+
+static int draw(void *ctx, void *out, size_t len) {
+  (void)ctx;
+  memset(out, 0xA5, len);
+  return is_dry ? -1 : 0;
+}
+
+/* No frame leaves without a mask: the connection fails. */
+static void nothing_is_sent_without_random_bytes(void **state) {
+  (void)state;
+  bench b = {0};
+  ws_conn_options options;
+  driver_options_init(&options);
+  options.random = draw;
+  assert_int_equal(
+      ws_conn_config_new(WS_ROLE_CLIENT, &options, &b.config, NULL), 0);
+  assert_true(driver_open(&b.d, WS_ROLE_CLIENT, b.config, &(driver_mode){0},
+                          NULL, NULL, 0));
+  ws_conn *conn = b.d.conn;
+  ws_slice slice;
+  is_dry = true;
+  assert_int_equal(ws_conn_send_text(conn, "x", 1), WS_ERR_RANDOM);
+  assert_int_equal(ws_conn_output(conn, &slice, 1), 0);
+  driver_settle(&b.d);
+  assert_log(&b, "event error RANDOM 0 local\n"
+                 "event close 1006 unclean:\n");
+  bench_free(&b);
+}
+
+/* The key of the handshake is drawn when it is asked for again. */
+static void nothing_is_asked_without_random_bytes(void **state) {
+  (void)state;
+  ws_conn_options options;
+  driver_options_init(&options);
+  options.random = draw;
+  ws_conn_config *config;
+  ws_conn *conn;
+  assert_int_equal(ws_conn_config_new(WS_ROLE_CLIENT, &options, &config, NULL),
+                   0);
+  assert_int_equal(ws_conn_new(config, 0, &conn), 0);
+  ws_conn_request request;
+  ws_conn_request_init(&request);
+  ws_url *url;
+  assert_int_equal(ws_url_parse("ws://h/", 7, NULL, &url, NULL), 0);
+  request.url = url;
+  ws_slice slice;
+  is_dry = true;
+  assert_int_equal(ws_conn_connect(conn, &request, NULL), WS_ERR_RANDOM);
+  assert_int_equal(ws_conn_output(conn, &slice, 1), 0);
+  is_dry = false;
+  const char *reason = NULL;
+  request.size = 0;
+  assert_int_equal(ws_conn_connect(conn, &request, &reason),
+                   WS_ERR_INVALID_ARGUMENT);
+  assert_non_null(strstr(reason, "size"));
+  request.size = sizeof(request);
+  assert_int_equal(ws_conn_connect(conn, &request, NULL), 0);
+  assert_int_equal(ws_conn_output(conn, &slice, 1), 1);
+  assert_int_equal(ws_conn_connect(conn, &request, NULL), WS_ERR_INVALID_STATE);
+  ws_conn_free(conn);
+  ws_conn_config_free(config);
+  ws_url_free(url);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_was_fed_before_eof_comes_out_first),
@@ -379,6 +446,8 @@ int main(void) {
       cmocka_unit_test(closing_inside_a_streamed_message_drops_the_rest),
       cmocka_unit_test(a_pong_tells_how_long_its_ping_has_been_away),
       cmocka_unit_test(a_connection_may_be_freed_at_any_time),
+      cmocka_unit_test(nothing_is_sent_without_random_bytes),
+      cmocka_unit_test(nothing_is_asked_without_random_bytes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
