@@ -41,6 +41,8 @@ FAULT_WRAP(int, chmod, (const char *path, mode_t mode), (path, mode))
 FAULT_WRAP(int, shutdown, (int fd, int how), (fd, how))
 FAULT_WRAP(ssize_t, recv, (int fd, void *data, size_t len, int flags),
            (fd, data, len, flags))
+FAULT_WRAP(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags),
+           (fd, message, flags))
 FAULT_WRAP(ssize_t, send, (int fd, const void *data, size_t len, int flags),
            (fd, data, len, flags))
 FAULT_WRAP(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags),
@@ -723,6 +725,7 @@ static void an_empty_socket_and_a_full_one_say_again(void **state) {
   assert_int_equal(status, WS__IO_AGAIN);
   struct iovec slice = {block, sizeof(block)};
   assert_int_equal(ws__net_sendv(ends[0], &slice, 1, &len), WS__IO_AGAIN);
+  assert_int_equal(ws__net_recvv(ends[0], &slice, 1, &len), WS__IO_AGAIN);
 
   assert_int_equal(ws__net_shutdown(ends[0]), 0);
   for (;;) {
@@ -747,13 +750,14 @@ static void half_a_connection_can_be_shut(void **state) {
   size_t len;
   wait_for(ends[1], POLLIN);
   assert_int_equal(ws__net_recv(ends[1], &byte, 1, &len), WS__IO_EOF);
+  struct iovec slice = {&byte, 1};
+  assert_int_equal(ws__net_recvv(ends[1], &slice, 1, &len), WS__IO_EOF);
   send_text(ends[1], "answer");
   assert_receives(ends[0], "answer");
 
   /* The default action of SIGPIPE would end this program. */
   assert_int_equal(ws__net_send(ends[0], "x", 1, &len), WS__IO_ERROR);
   assert_int_equal(errno, EPIPE);
-  struct iovec slice = {&byte, 1};
   assert_int_equal(ws__net_sendv(ends[0], &slice, 1, &len), WS__IO_ERROR);
   assert_int_equal(errno, EPIPE);
   close_pair(ends);
@@ -805,6 +809,26 @@ static void slices_arrive_in_order_however_many_there_are(void **state) {
   close_pair(ends);
 }
 
+static void slices_are_filled_in_order(void **state) {
+  (void)state;
+  int ends[2];
+  make_pair(ends);
+  send_text(ends[0], "abcdefg");
+  wait_for(ends[1], POLLIN);
+  char got[3][4] = {"---", "---", "---"};
+  struct iovec slices[3] = {{got[0], 3}, {got[1], 0}, {got[2], 3}};
+  size_t len;
+  assert_int_equal(ws__net_recvv(ends[1], slices, 3, &len), WS__IO_OK);
+  assert_int_equal(len, 6);
+  assert_string_equal(got[0], "abc");
+  assert_string_equal(got[1], "---");
+  assert_string_equal(got[2], "def");
+  assert_int_equal(ws__net_recvv(ends[1], slices, 3, &len), WS__IO_OK);
+  assert_int_equal(len, 1);
+  assert_string_equal(got[0], "gbc");
+  close_pair(ends);
+}
+
 static ws__io transfer(const char *call, int fd, size_t *out_len) {
   char data[4] = "abc";
   struct iovec slices[2] = {{data, 2}, {data + 2, 2}};
@@ -812,19 +836,21 @@ static ws__io transfer(const char *call, int fd, size_t *out_len) {
     return ws__net_recv(fd, data, sizeof(data), out_len);
   if (strcmp(call, "send") == 0)
     return ws__net_send(fd, data, sizeof(data), out_len);
+  if (strcmp(call, "recvmsg") == 0)
+    return ws__net_recvv(fd, slices, 2, out_len);
   return ws__net_sendv(fd, slices, 2, out_len);
 }
 
-static const char *const transfers[] = {"recv", "send", "sendmsg"};
+static const char *const transfers[] = {"recv", "recvmsg", "send", "sendmsg"};
 #define TRANSFERS (sizeof(transfers) / sizeof(*transfers))
 
 static void interrupted_transfers_are_begun_again(void **state) {
   (void)state;
   int ends[2];
   make_pair(ends);
-  send_text(ends[1], "abcd");
-  wait_for(ends[0], POLLIN);
   for (size_t i = 0; i < TRANSFERS; i++) {
+    send_text(ends[1], "abcd");
+    wait_for(ends[0], POLLIN);
     fault_set(transfers[i], EINTR);
     fault.times = 5;
     size_t len;
@@ -858,7 +884,7 @@ static void counts_that_cannot_be_are_errors(void **state) {
       fault_set(transfers[i], 0);
       fault.answer = answers[a];
       size_t len = 77;
-      const bool is_eof = answers[a] == 0 && strcmp(transfers[i], "recv") == 0;
+      const bool is_eof = answers[a] == 0 && transfers[i][0] == 'r';
       assert_int_equal(transfer(transfers[i], -1, &len),
                        is_eof ? WS__IO_EOF : WS__IO_ERROR);
       if (!is_eof) assert_int_equal(errno, EIO);
@@ -1059,6 +1085,7 @@ int main(void) {
       CASE(half_a_connection_can_be_shut),
       CASE(a_reset_is_an_error_and_no_end),
       CASE(slices_arrive_in_order_however_many_there_are),
+      CASE(slices_are_filled_in_order),
       CASE(interrupted_transfers_are_begun_again),
       CASE(failed_transfers_keep_their_errno),
       CASE(counts_that_cannot_be_are_errors),

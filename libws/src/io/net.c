@@ -34,8 +34,8 @@
 #define SEND_FLAGS 0 /* SO_NOSIGPIPE does it. */
 #endif
 
-/* What one ws__net_sendv() passes on. POSIX lets a system refuse more than 16,
- * none of ours does under 1,024; longer lists gain nothing. */
+/* What one transfer of slices passes on. POSIX lets a system refuse more than
+ * 16, none of ours does under 1,024; longer lists gain nothing. */
 #define MAX_SLICES 64
 
 /* How many broken connections one ws__net_accept() passes over. */
@@ -379,17 +379,34 @@ ws__io ws__net_send(int fd, const void *data, size_t len, size_t *out_len) {
   return outcome(done, len, out_len);
 }
 
-ws__io ws__net_sendv(int fd, struct iovec *slices, size_t count,
-                     size_t *out_len) {
+/* What of the slices one transfer moves; `*out_len` bytes in all. */
+static struct msghdr message_of(struct iovec *slices, size_t count,
+                                size_t *out_len) {
   /* msg_iovlen is an int on some systems, a size_t on others: this fits both.
    */
   const uint8_t used = (uint8_t)(count < MAX_SLICES ? count : MAX_SLICES);
-  size_t len = 0;
+  *out_len = 0;
   for (size_t i = 0; i < used; i++)
-    len += slices[i].iov_len;
-  assert(len > 0);
+    *out_len += slices[i].iov_len;
+  assert(*out_len > 0);
+  return (struct msghdr){.msg_iov = slices, .msg_iovlen = used};
+}
 
-  const struct msghdr message = {.msg_iov = slices, .msg_iovlen = used};
+ws__io ws__net_recvv(int fd, struct iovec *slices, size_t count,
+                     size_t *out_len) {
+  size_t len;
+  struct msghdr message = message_of(slices, count, &len);
+  ssize_t done;
+  do {
+    done = recvmsg(fd, &message, 0);
+  } while (done < 0 && errno == EINTR);
+  return done == 0 ? WS__IO_EOF : outcome(done, len, out_len);
+}
+
+ws__io ws__net_sendv(int fd, struct iovec *slices, size_t count,
+                     size_t *out_len) {
+  size_t len;
+  const struct msghdr message = message_of(slices, count, &len);
   ssize_t done;
   do {
     done = sendmsg(fd, &message, SEND_FLAGS);

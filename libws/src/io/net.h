@@ -131,8 +131,8 @@ int ws__net_share(int fd, int *out_fd);
 int ws__net_local_addr(int fd, ws__addr *out_addr);
 int ws__net_peer_addr(int fd, ws__addr *out_addr);
 
-/* A piece to be written. The system could also read into an iovec; into this
- * one nobody does. */
+/* A piece to be written. The system could also read into an iovec; into one
+ * that was made here nobody does. */
 static inline struct iovec ws__net_piece(const void *data, size_t len) {
   struct iovec piece = {.iov_len = len};
   memcpy(&piece.iov_base, &data, sizeof(data));
@@ -148,8 +148,10 @@ typedef enum ws__io {
 } ws__io;
 
 /* Receive and send; `len` is not 0. Fewer bytes may be taken than were given;
- * of ws__net_sendv() also because it looks at the first slices only. */
+ * with slices also because only the first ones are looked at. */
 ws__io ws__net_recv(int fd, void *data, size_t len, size_t *out_len);
+ws__io ws__net_recvv(int fd, struct iovec *slices, size_t count,
+                     size_t *out_len);
 ws__io ws__net_send(int fd, const void *data, size_t len, size_t *out_len);
 ws__io ws__net_sendv(int fd, struct iovec *slices, size_t count,
                      size_t *out_len);
