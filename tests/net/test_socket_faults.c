@@ -18,6 +18,10 @@
 #include "net_fixture.h"
 #include "test_fault.h"
 
+#ifdef WS_HAVE_OPENSSL
+#include "net_tls.h"
+#endif
+
 /* -- Between the library and the system ------------------------------------ */
 
 FAULT_WRAP(int, socket, (int family, int type, int protocol),
@@ -94,16 +98,32 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags) {
   return __real_send(fd, message->msg_iov[0].iov_base, 1, flags);
 }
 
+ssize_t __real_recvmsg(int fd, struct msghdr *message, int flags);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags) {
+  if (fault_hits("recvmsg")) return fault.answer;
+  if (!is_short) return __real_recvmsg(fd, message, flags);
+  return __real_recv(fd, message->msg_iov[0].iov_base, 1, flags);
+}
+
 /* -- Running --------------------------------------------------------------- */
 
 static const char *const backends[] = {NULL, "poll"};
+
+/* How many of them a test goes through. */
+static size_t backend_count = COUNT(backends);
+
+/* NULL: without TLS. */
+static ws_tls_context *server_tls;
+static ws_tls_context *client_tls;
 
 static bool has_failed(void) {
   return fault.hits > 0;
 }
 
 static conversation begin(const char *backend) {
-  conversation c = {.backend = backend};
+  conversation c = {
+      .backend = backend, .server_tls = server_tls, .client_tls = client_tls};
   assert_true(conversation_begin(&c));
   return c;
 }
@@ -117,7 +137,7 @@ static void end(conversation *c) {
 
 /* The n-th call of that name fails once, for every n. */
 static void assert_harmless(const char *call, int error) {
-  for (size_t b = 0; b < COUNT(backends); b++) {
+  for (size_t b = 0; b < backend_count; b++) {
     for (unsigned n = 0;; n++) {
       conversation c = begin(backends[b]);
       fault_set(call, error);
@@ -136,17 +156,17 @@ static void assert_harmless(const char *call, int error) {
 
 static void what_a_signal_interrupts_is_done_again(void **state) {
   (void)state;
-  static const char *const calls[] = {"recv",       "send",   "sendmsg",
-                                      "accept4",    "accept", "connect",
-                                      "epoll_wait", "poll"};
+  static const char *const calls[] = {"recv",    "recvmsg",    "send",
+                                      "sendmsg", "accept4",    "accept",
+                                      "connect", "epoll_wait", "poll"};
   for (size_t i = 0; i < COUNT(calls); i++)
     assert_harmless(calls[i], EINTR);
 }
 
 static void what_is_not_ready_after_all_is_waited_for(void **state) {
   (void)state;
-  static const char *const calls[] = {"recv", "send", "sendmsg", "accept4",
-                                      "accept"};
+  static const char *const calls[] = {"recv",    "recvmsg", "send",
+                                      "sendmsg", "accept4", "accept"};
   for (size_t i = 0; i < COUNT(calls); i++)
     assert_harmless(calls[i], EAGAIN);
 }
@@ -163,7 +183,7 @@ static void broken_connections_do_not_stop_a_listener(void **state) {
 
 static void transfers_of_single_bytes_are_enough(void **state) {
   (void)state;
-  for (size_t b = 0; b < COUNT(backends); b++) {
+  for (size_t b = 0; b < backend_count; b++) {
     conversation c = begin(backends[b]);
     is_short = true;
     assert_true(conversation_hold(&c));
@@ -178,7 +198,10 @@ static void transfers_of_single_bytes_are_enough(void **state) {
 static void assert_survivable(const char *backend, int error) {
   const int descriptors = net_descriptors();
   for (unsigned n = 0;; n++) {
-    conversation c = {.backend = backend, .is_spoilt = has_failed};
+    conversation c = {.backend = backend,
+                      .server_tls = server_tls,
+                      .client_tls = client_tls,
+                      .is_spoilt = has_failed};
     fault_set(NULL, error);
     fault.skip = n;
     const bool has_begun = conversation_begin(&c);
@@ -201,9 +224,35 @@ static void whatever_fails_the_next_conversation_goes_well(void **state) {
   /* One that comes back and one that may pass. */
   static const int errors[] = {EIO, ENOMEM};
   for (size_t i = 0; i < COUNT(errors); i++)
-    for (size_t b = 0; b < COUNT(backends); b++)
+    for (size_t b = 0; b < backend_count; b++)
       assert_survivable(backends[b], errors[i]);
 }
+
+#ifdef WS_HAVE_OPENSSL
+/* All of it once more, on one back end. */
+static int begin_tls(void **state) {
+  (void)state;
+  cert *self =
+      cert_new(&(cert_spec){.common_name = "x", .alt_names = "IP:127.0.0.1"});
+  server_tls = net_tls_server(self);
+  client_tls = net_tls_client(self, NULL);
+  cert_free(self);
+  backend_count = 1;
+  return 0;
+}
+
+static int end_tls(void **state) {
+  (void)state;
+  ws_tls_context_free(server_tls);
+  ws_tls_context_free(client_tls);
+  server_tls = client_tls = NULL;
+  backend_count = COUNT(backends);
+  return 0;
+}
+
+#define OVER_TLS(test) \
+  { "over TLS: " #test, test, begin_tls, end_tls, NULL }
+#endif
 
 int main(void) {
   const struct CMUnitTest tests[] = {
@@ -212,6 +261,12 @@ int main(void) {
       cmocka_unit_test(broken_connections_do_not_stop_a_listener),
       cmocka_unit_test(transfers_of_single_bytes_are_enough),
       cmocka_unit_test(whatever_fails_the_next_conversation_goes_well),
+#ifdef WS_HAVE_OPENSSL
+      OVER_TLS(what_a_signal_interrupts_is_done_again),
+      OVER_TLS(what_is_not_ready_after_all_is_waited_for),
+      OVER_TLS(transfers_of_single_bytes_are_enough),
+      OVER_TLS(whatever_fails_the_next_conversation_goes_well),
+#endif
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

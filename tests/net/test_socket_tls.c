@@ -177,6 +177,46 @@ static void a_slow_reader_gets_everything_over_tls(void **state) {
   assert_log(end, "drain");
 }
 
+static void pause_at_message(net *n, net_end *end, const ws_event *event) {
+  (void)n;
+  if (event->type == WS_EVENT_MESSAGE) ws_socket_pause(end->socket);
+}
+
+/* What comes in one read may be much, also the end behind it: a pause lets none
+ * of it through and loses none. */
+static void a_pause_over_tls_holds_back_what_has_been_read(void **state) {
+  net *n = *state;
+  enum {
+    LARGE = 20000,
+    MESSAGES = 8
+  };
+  uint8_t *data = malloc(LARGE);
+  assert_non_null(data);
+  net_serve_tls(n, NULL, net_tls_server(leaf));
+  net_end *client =
+      net_connect_tls(n, n->url, net_tls_client(root, NULL), NULL);
+  NET_UNTIL(n, client->is_open && net_accepted(n, 0) != NULL);
+  n->on_event = pause_at_message;
+  ws_socket *server = net_accepted(n, 0)->socket;
+  for (unsigned i = 1; i <= MESSAGES; i++) {
+    memset(data, (int)i, LARGE);
+    assert_int_equal(ws_socket_send_binary(server, data, LARGE), 0);
+  }
+  ws_socket_close(server, 1000, "", 0);
+  for (unsigned i = 1; i <= MESSAGES; i++) {
+    NET_UNTIL(n, client->messages == i);
+    memset(data, (int)i, LARGE);
+    assert_last_message(client, data, LARGE);
+    net_settle(n);
+    assert_int_equal(client->messages, i);
+    ws_socket_resume(client->socket);
+  }
+  free(data);
+  net_finish(n, client);
+  net_finish(n, net_accepted(n, 0));
+  assert_int_equal(client->message_bytes, MESSAGES * LARGE);
+}
+
 /* Row 374, over TLS: the server shakes hands on a connection that was accepted
  * elsewhere. */
 static void an_adopted_connection_can_be_secure(void **state) {
@@ -596,6 +636,7 @@ int main(void) {
       CASE(a_connection_tells_what_protects_it),
       BOTH_ROLES(messages_pass_between_peers_over_tls),
       BOTH_ROLES(a_slow_reader_gets_everything_over_tls),
+      CASE(a_pause_over_tls_holds_back_what_has_been_read),
       CASE(an_adopted_connection_can_be_secure),
       CASE(a_redirect_out_of_tls_is_not_followed),
       CASE(contexts_are_for_one_role_and_options_have_a_size),

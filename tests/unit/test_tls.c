@@ -13,6 +13,7 @@ typedef struct answer {
   ws__tls_status status;
   size_t n;
   bool is_pending; /* Afterwards. */
+  size_t waiting;  /* The same, of a write. */
 } answer;
 
 typedef struct played {
@@ -49,6 +50,7 @@ static ws__tls_status play_write(ws__tls *tls, const void *data, size_t len,
                                  size_t *out_n) {
   played *p = (played *)tls;
   const answer a = next_answer(tls);
+  tls->waiting = a.waiting;
   if (a.status == WS__TLS_OK && a.n <= len) {
     memcpy(p->written + p->written_len, data, a.n);
     p->written_len += a.n;
@@ -217,6 +219,25 @@ static void a_write_may_wait_for_either_direction(void **state) {
   }
 }
 
+/* Records of 2, 1, and 2 bytes, of which two wait, with heads. */
+static void what_waits_is_not_taken_and_not_written_again(void **state) {
+  (void)state;
+  played p = OPEN({.n = 2, .waiting = 5}, {.n = 1, .waiting = 9},
+                  {.status = WS__TLS_WANT_WRITE, .waiting = 9},
+                  {.status = WS__TLS_WANT_WRITE, .waiting = 2}, {.n = 2});
+  size_t n;
+  assert_int_equal(write_hello(&p, &n), WS__TLS_WANT_WRITE);
+  assert_int_equal(n, 0);
+  assert_int_equal(write_hello(&p, &n), WS__TLS_WANT_WRITE);
+  assert_int_equal(n, 1);
+  char rest[] = "ello";
+  const struct iovec piece = {rest, 4};
+  assert_int_equal(ws__tls_write(&p.base, &piece, 1, &n), WS__TLS_OK);
+  assert_int_equal(n, 4);
+  assert_int_equal(p.written_len, 5);
+  assert_memory_equal(p.written, "hello", 5);
+}
+
 static void a_failed_write_does_not_end_reading(void **state) {
   (void)state;
   played p = OPEN({.status = WS__TLS_FAILED}, {.n = 5});
@@ -280,6 +301,7 @@ int main(void) {
       cmocka_unit_test(what_a_read_waits_for_is_said_with_no_bytes),
       cmocka_unit_test(an_end_comes_after_the_bytes_before_it_and_stays),
       cmocka_unit_test(a_write_may_wait_for_either_direction),
+      cmocka_unit_test(what_waits_is_not_taken_and_not_written_again),
       cmocka_unit_test(a_failed_write_does_not_end_reading),
       cmocka_unit_test(the_first_failure_is_kept),
       cmocka_unit_test(an_alert_tells_more_than_a_failed_write),

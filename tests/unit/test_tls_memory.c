@@ -166,7 +166,8 @@ static void converse(ends *e) {
   enum {
     TURNS = 10
   };
-  char text[] = "hello";
+  static char text[3 * WS__TLS_RECORD_MAX];
+  static char buf[2 * sizeof(text)];
   const struct iovec piece = {text, sizeof(text)};
   for (int turn = 0; turn < TURNS; turn++) {
     for (int side = 0; side < 2; side++)
@@ -175,7 +176,6 @@ static void converse(ends *e) {
   for (int side = 0; side < 2; side++) {
     if (ws__tls_handshake(e->tls[side]) != WS__TLS_OK) continue;
     size_t n;
-    char buf[10];
     ws_tls_info info;
     ws__tls_write(e->tls[side], &piece, 1, &n);
     ws__tls_get_info(e->tls[side], &info);

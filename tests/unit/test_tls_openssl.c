@@ -1,15 +1,13 @@
-/* test_tls_openssl.c - TLS over a descriptor whose every call the test holds in
- * its hand: this program's own send() and recv() come before the system's when
- * it is linked, and can cut, interrupt, block, fail and lie. */
+/* test_tls_openssl.c - a TLS connection from its handshake to its end, over a
+ * descriptor that does what it should not. */
 #include "test.h"
 #include "test_alloc.h"
 
 #include "tls_pair.h"
+#include "tls_wire.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
@@ -20,65 +18,6 @@
 static cert *root;
 static cert *leaf;
 static const ws_allocator *const memory = &ws__malloc;
-
-/* -- The descriptor -------------------------------------------------------- */
-
-typedef struct wire {
-  size_t most;     /* Most bytes at once; 0 for any number. */
-  bool interrupts; /* Every other call. */
-  size_t room;     /* When blocked, bytes that still go out. */
-  bool is_blocked; /* Sends go nowhere. */
-  int send_error;  /* If not 0, how sends fail. */
-  int recv_error;  /* If not 0, how receives fail. */
-  size_t lie;      /* Added to what was sent and received. */
-  bool is_silent;  /* Sends say 0. */
-  unsigned calls;
-  unsigned sends;
-  unsigned recvs;
-} wire;
-
-/* One for each thread; only the first has any faults. */
-static _Thread_local wire net;
-
-static bool is_interrupted(void) {
-  if (!net.interrupts || net.calls++ % 2 != 0) return false;
-  errno = EINTR;
-  return true;
-}
-
-ssize_t send(int fd, const void *data, size_t len, int flags) {
-  assert_true(flags & MSG_NOSIGNAL);
-  if (is_interrupted()) return -1;
-  net.sends++;
-  if (net.is_silent) return 0;
-  if ((net.is_blocked && net.room == 0) || net.send_error != 0) {
-    errno = net.is_blocked ? EAGAIN : net.send_error;
-    return -1;
-  }
-  if (net.is_blocked && len > net.room) len = net.room;
-  if (net.most > 0 && len > net.most) len = net.most;
-  const ssize_t n = sendto(fd, data, len, flags, NULL, 0);
-  if (net.is_blocked && n > 0) net.room -= (size_t)n;
-  return n > 0 ? n + (ssize_t)net.lie : n;
-}
-
-ssize_t recv(int fd, void *buf, size_t len, int flags) {
-  if (is_interrupted()) return -1;
-  net.recvs++;
-  if (net.recv_error != 0) {
-    errno = net.recv_error;
-    return -1;
-  }
-  if (net.most > 0 && len > net.most) len = net.most;
-  const ssize_t n = recvfrom(fd, buf, len, flags, NULL, NULL);
-  return n > 0 ? n + (ssize_t)net.lie : n;
-}
-
-static int reset_wire(void **state) {
-  (void)state;
-  net = (wire){0};
-  return 0;
-}
 
 /* -- Both ends ------------------------------------------------------------- */
 
@@ -485,26 +424,6 @@ static void small_pieces_share_a_record(void **state) {
   tls_pair_free(&pair);
 }
 
-static void large_pieces_make_full_records(void **state) {
-  (void)state;
-  tls_pair pair;
-  set_up_open(&pair);
-  enum {
-    LARGE = 2 * WS__TLS_RECORD_MAX,
-    HEAD = 10
-  };
-  uint8_t *large = malloc(LARGE);
-  memset(large, 'x', LARGE);
-  const struct iovec pieces[] = {{large, HEAD}, {large, LARGE}, {large, HEAD}};
-  size_t n;
-  net.sends = 0;
-  assert_int_equal(ws__tls_write(pair.client, pieces, 3, &n), WS__TLS_OK);
-  assert_int_equal(n, LARGE + 2 * HEAD);
-  assert_int_equal(net.sends, 3);
-  free(large);
-  tls_pair_free(&pair);
-}
-
 /* What was not taken comes again: from another place, cut in other pieces and
  * with more behind it. */
 static void a_full_descriptor_takes_bytes_in_order(void **state) {
@@ -804,6 +723,54 @@ static void a_key_update_is_answered_by_the_next_write(void **state) {
   tls_pair_free(&pair);
 }
 
+/* Keys change between records that travel together, both ways, and the answer
+ * leaves with what waits. */
+static void keys_change_among_many_records(void **state) {
+  (void)state;
+  enum {
+    LEN = 3 * WS__TLS_RECORD_MAX,
+    ROOM = 4 * LEN
+  };
+  tls_pair pair;
+  SSL *ssl = open_with_strange_client(&pair, TLS1_3_VERSION);
+  uint8_t *sent = malloc(LEN);
+  uint8_t *got = malloc(ROOM);
+  for (size_t i = 0; i < LEN; i++)
+    sent[i] = (uint8_t)(i * 7 + i / 251);
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(SSL_write(ssl, sent, LEN), LEN);
+    SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED);
+  }
+  assert_int_equal(SSL_write(ssl, "x", 1), 1);
+  size_t n;
+  assert_int_equal(ws__tls_read(pair.server, got, ROOM, &n), WS__TLS_OK);
+  assert_int_equal(n, 2 * LEN + 1);
+  assert_memory_equal(got, sent, LEN);
+  assert_memory_equal(got + LEN, sent, LEN);
+  assert_int_equal(got[2 * LEN], 'x');
+
+  for (size_t room = 0; room < LEN; room += 5000) {
+    SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED);
+    assert_int_equal(SSL_write(ssl, "x", 1), 1);
+    assert_reads_text(pair.server, "x");
+    net = (wire){.is_blocked = true, .room = room};
+    const struct iovec whole = {sent, LEN};
+    assert_int_equal(ws__tls_write(pair.server, &whole, 1, &n),
+                     WS__TLS_WANT_WRITE);
+    assert_reads(pair.server, WS__TLS_WANT_READ);
+    net.is_blocked = false;
+    const struct iovec rest = {sent + n, LEN - n};
+    assert_int_equal(ws__tls_write(pair.server, &rest, 1, &n), WS__TLS_OK);
+    for (size_t in = 0; in < LEN; in += n)
+      assert_int_equal(SSL_read_ex(ssl, got + in, LEN - in, &n), 1);
+    assert_memory_equal(got, sent, LEN);
+  }
+  free(sent);
+  free(got);
+  SSL_free(ssl);
+  tls_pair_free(&pair);
+}
+
 static void nobody_can_renegotiate(void **state) {
   (void)state;
   tls_pair pair;
@@ -934,7 +901,6 @@ int main(void) {
       cmocka_unit_test_setup(what_follows_bytes_is_told_by_the_next_read,
                              reset_wire),
       cmocka_unit_test_setup(small_pieces_share_a_record, reset_wire),
-      cmocka_unit_test_setup(large_pieces_make_full_records, reset_wire),
       cmocka_unit_test_setup(a_full_descriptor_takes_bytes_in_order,
                              reset_wire),
       cmocka_unit_test_setup(a_peer_that_is_gone_is_an_error_and_no_signal,
@@ -954,6 +920,7 @@ int main(void) {
       cmocka_unit_test_setup(records_without_data_are_counted, reset_wire),
       cmocka_unit_test_setup(a_key_update_is_answered_by_the_next_write,
                              reset_wire),
+      cmocka_unit_test_setup(keys_change_among_many_records, reset_wire),
       cmocka_unit_test_setup(nobody_can_renegotiate, reset_wire),
       cmocka_unit_test_setup(a_client_of_another_protocol_is_refused,
                              reset_wire),

@@ -200,10 +200,7 @@ static ws__tls_status read_once(ws__tls *tls, uint8_t *buf, size_t len,
   if (status == WS__TLS_OK) status = believe(tls, n, len);
   if (status == WS__TLS_OK) *out_n = n;
   tls->is_drained = status != WS__TLS_OK;
-  const bool may_come_more = status == WS__TLS_OK ||
-                             status == WS__TLS_WANT_READ ||
-                             status == WS__TLS_WANT_WRITE;
-  if (!may_come_more) tls->end = status;
+  if (ws__tls_is_end(status)) tls->end = status;
   return status;
 }
 
@@ -291,25 +288,48 @@ static size_t next_record(cursor at, uint8_t *room, const uint8_t **out_data) {
   return used;
 }
 
-ws__tls_status ws__tls_write(ws__tls *tls, const struct iovec *pieces,
-                             size_t count, size_t *out_n) {
-  *out_n = 0;
-  if (!is_open(tls) || tls->error != 0) return WS__TLS_FAILED;
-
-  cursor at = {.piece = pieces, .end = pieces + count};
+/* Makes records of the `left` bytes from `at` on. */
+static ws__tls_status write_records(ws__tls *tls, cursor at, size_t left) {
   uint8_t room[WS__TLS_RECORD_MAX];
   const uint8_t *data;
   size_t len;
   while ((len = next_record(at, room, &data)) > 0) {
     size_t n = 0;
+    tls->more = left - len;
     ws__tls_status status = tls->backend->write(tls, data, len, &n);
     tls->is_writing = status != WS__TLS_OK;
     if (status == WS__TLS_OK) status = believe(tls, n, len);
     if (status != WS__TLS_OK) return status;
     advance(&at, n);
-    *out_n += n;
+    left -= n;
+    tls->sealed += n;
   }
   return WS__TLS_OK;
+}
+
+/* Returns how many of the sealed bytes have left since the last time. Those
+ * that have not are no more than the ciphertext that waits. */
+static size_t take_sealed(ws__tls *tls) {
+  const size_t sealed = tls->sealed;
+  if (tls->sealed > tls->waiting) tls->sealed = tls->waiting;
+  return sealed - tls->sealed;
+}
+
+ws__tls_status ws__tls_write(ws__tls *tls, const struct iovec *pieces,
+                             size_t count, size_t *out_n) {
+  *out_n = 0;
+  if (!is_open(tls) || tls->error != 0) return WS__TLS_FAILED;
+
+  size_t len = 0;
+  for (size_t i = 0; i < count; i++)
+    len += pieces[i].iov_len;
+  assert(len >= tls->sealed);
+  cursor at = {.piece = pieces, .end = pieces + count};
+  advance(&at, tls->sealed);
+  const ws__tls_status status = write_records(tls, at, len - tls->sealed);
+  tls->more = 0;
+  *out_n = take_sealed(tls);
+  return status;
 }
 
 ws__tls_status ws__tls_shutdown(ws__tls *tls) {

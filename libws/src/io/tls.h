@@ -78,6 +78,11 @@ typedef enum ws__tls_status {
   WS__TLS_FAILED      /* See ws__tls_error(). */
 } ws__tls_status;
 
+/* Whether nothing more is read after it. */
+static inline bool ws__tls_is_end(ws__tls_status status) {
+  return status >= WS__TLS_EOF;
+}
+
 /* Makes the client's side of a connection over `fd`, which is connected.
  * `host` is whom the certificate must be for: a name, sent as SNI, or an IP
  * address (with or without brackets), which never is. With the port it names
@@ -103,8 +108,9 @@ void ws__tls_free(ws__tls *tls);
 ws__tls_status ws__tls_handshake(ws__tls *tls);
 
 /* Reads into `buf` what has arrived, as many records as fit. OK: `*out_n`
- * bytes, at least one. `len` must not be 0. EOF and TRUNCATED stay. A write
- * that failed does not keep what has arrived from being read. */
+ * bytes, at least one; all `len` bytes may have been written to, for records
+ * lie there before they are decrypted. `len` must not be 0. EOF and TRUNCATED
+ * stay. A write that failed does not keep what has arrived from being read. */
 ws__tls_status ws__tls_read(ws__tls *tls, void *buf, size_t len, size_t *out_n);
 
 /* Whether ws__tls_read() has something to give (bytes, an end, a failure) that
@@ -112,11 +118,12 @@ ws__tls_status ws__tls_read(ws__tls *tls, void *buf, size_t len, size_t *out_n);
  * could be for ever. To be asked after each handshake and read that is OK. */
 bool ws__tls_pending(ws__tls *tls);
 
-/* Writes the pieces in order, small ones gathered into one record. `*out_n`
- * bytes were taken, whatever the status; OK: all of them. After WANT_READ or
+/* Writes the pieces in order, small ones gathered into one record, and records
+ * sent together. `*out_n` bytes were taken, whatever the status; OK: all of
+ * them. What is encrypted counts as taken only as it leaves. After WANT_READ or
  * WANT_WRITE the next call must begin with the bytes that were not taken, at
- * least as many of them and wherever they now are: a record with them may be on
- * its way. */
+ * least as many of them and wherever they now are: records with them may be on
+ * their way. */
 ws__tls_status ws__tls_write(ws__tls *tls, const struct iovec *pieces,
                              size_t count, size_t *out_n);
 
@@ -142,8 +149,9 @@ void ws__tls_get_info(ws__tls *tls, ws_tls_info *out_info);
 /* -- For implementations ---------------------------------------------------- */
 
 /* The functions above, less what tls.c does: `write` gets one piece of 1 to
- * WS__TLS_RECORD_MAX bytes, `read` may give less than there is, and whatever
- * ends or fails ends for good. Read and write say OK with at least one byte. */
+ * WS__TLS_RECORD_MAX bytes, and may keep the record back if more is to come;
+ * `read` may give less than there is, and whatever ends or fails ends for good.
+ * Read and write say OK with at least one byte. */
 typedef struct ws__tls_backend {
   int (*client_context)(const ws_allocator *allocator,
                         const ws_tls_client_options *options,
@@ -179,7 +187,7 @@ struct ws_tls_context {
   bool is_server;
 };
 
-/* The head of every connection; as above. */
+/* The head of every connection; as above, and `waiting` by both. */
 struct ws__tls {
   const ws__tls_backend *backend;
   ws_tls_context *context;
@@ -188,8 +196,11 @@ struct ws__tls {
   bool is_drained;    /* The last read took all there was. */
   bool is_writing;    /* A record has been begun and must be written on. */
   ws__tls_status end; /* EOF, TRUNCATED or FAILED once reading has ended so. */
-  int error;          /* The first failure, */
-  int system_error;   /* its errno, or 0, */
+  size_t more;      /* Bytes that this write brings after the record at hand. */
+  size_t waiting;   /* Ciphertext that was kept back and has not left. */
+  size_t sealed;    /* Bytes of the caller in it, which have not been taken. */
+  int error;        /* The first failure, */
+  int system_error; /* its errno, or 0, */
   char detail[WS__DETAIL_SIZE]; /* and its words. */
 };
 

@@ -3,18 +3,13 @@
 #include "io/net.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
-
-/* macOS has none; there io/net sets SO_NOSIGPIPE on each socket. */
-#ifndef MSG_NOSIGNAL
-#define MSG_NOSIGNAL 0
-#endif
 
 /* Records without data (key updates, tickets, alerts, refused renegotiations,
  * empty ones) that a peer may send between two with data. */
@@ -100,62 +95,160 @@ static ws__tls_status status_of(ws__openssl_conn *c, int result) {
 /* -- The descriptor --------------------------------------------------------
  *
  * OpenSSL's own socket BIO calls write(), which raises SIGPIPE when the peer is
- * gone.
+ * gone, and it moves one record by one call, where the system could be given
+ * many. This one has records wait for each other:
+ *
+ *   Out, a record waits in a block of memory while its write brings more, and
+ *   the last one takes them with it. The block goes when the system has taken
+ *   all of it.
+ *
+ *   In, what OpenSSL has asked for goes to where it wants it, and what has come
+ *   behind that to the back of the room that data is read into. There OpenSSL
+ *   finds it, record by record, while the front fills up.
  *
  * The kernel is not asked to encrypt (kTLS). This BIO could pass the keys on,
  * but the controls that bring them (72, 74, 75) are no part of OpenSSL's API,
  * and what is sent from memory is copied and encrypted once in either place: it
  * would pay with sendfile() or a network card that encrypts. */
 
-/* The end of a system call that was to move `len` bytes and returned `n`. */
-static int moved(ws__openssl_conn *c, ssize_t n, int len) {
-  if (n > 0 && n <= len) return (int)n;
-  /* no belief in a count that cannot be. */
-  c->os_error = n < 0 ? errno : EIO;
-  return -1;
+/* Most that waits to be sent behind a record: six more, and what encryption
+ * adds to them. An eighth one takes them with it. */
+#define BEHIND_MAX ((size_t)6 * WS__TLS_RECORD_MAX)
+#define ADDED_MAX  512
+
+/* Where in a room what is read ahead begins. OpenSSL holds less by then: one
+ * record, perhaps with a part missing, of at most 2^14 + 2048 bytes and its
+ * head (RFC 5246 6.2.3). So data never catches up with the records that it
+ * comes from. At a page, as the room may be (see io/loop.c). */
+#define AHEAD_AT ((size_t)20480)
+
+static ws__tls_status of_io(ws__io io, ws__tls_status want) {
+  switch (io) {
+  case WS__IO_OK: return WS__TLS_OK;
+  case WS__IO_AGAIN: return want;
+  case WS__IO_EOF: return WS__TLS_TRUNCATED;
+  case WS__IO_ERROR: break;
+  }
+  return WS__TLS_FAILED;
 }
 
-static bool would_block(ssize_t n) {
-  return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+static ws__tls_status send_pieces(const ws__openssl_conn *c,
+                                  struct iovec *pieces, size_t count,
+                                  size_t *out_n) {
+  *out_n = 0;
+  if (c->base.below != NULL) {
+    return ws__tls_write(c->base.below, pieces, count, out_n);
+  }
+  const ws__io io = count == 1 ? ws__net_send(c->fd, pieces[0].iov_base,
+                                              pieces[0].iov_len, out_n)
+                               : ws__net_sendv(c->fd, pieces, count, out_n);
+  return of_io(io, WS__TLS_WANT_WRITE);
 }
 
-/* What a transfer through the connection below came to. */
-static int moved_below(ws__openssl_conn *c, BIO *bio, ws__tls_status status,
-                       size_t n) {
+static ws__tls_status receive_into(const ws__openssl_conn *c,
+                                   struct iovec *places, size_t count,
+                                   size_t *out_n) {
+  *out_n = 0;
+  if (c->base.below != NULL) {
+    return ws__tls_read(c->base.below, places[0].iov_base, places[0].iov_len,
+                        out_n);
+  }
+  const ws__io io = count == 1 ? ws__net_recv(c->fd, places[0].iov_base,
+                                              places[0].iov_len, out_n)
+                               : ws__net_recvv(c->fd, places, count, out_n);
+  return of_io(io, WS__TLS_WANT_READ);
+}
+
+/* Keeps why a transfer has failed. */
+static void note_failure(ws__openssl_conn *c) {
+  const ws__tls *below = c->base.below;
+  c->os_error = below != NULL ? EIO : errno;
+  if (below != NULL) {
+    ws__tls_fail_by_system(&c->base, ws__tls_error(below),
+                           ws__tls_system_error(below), ws__tls_detail(below));
+  }
+}
+
+/* What OpenSSL is told of a transfer that has moved `n` bytes of its own. */
+static int moved(ws__openssl_conn *c, BIO *bio, ws__tls_status status,
+                 size_t n) {
   if (n > 0) return (int)n;
   switch (status) {
-  case WS__TLS_OK: break;
-  case WS__TLS_WANT_READ: BIO_set_retry_read(bio); break;
+  case WS__TLS_OK: /* What had waited has gone, no more. */
   case WS__TLS_WANT_WRITE: BIO_set_retry_write(bio); break;
+  case WS__TLS_WANT_READ: BIO_set_retry_read(bio); break;
   case WS__TLS_EOF:
   case WS__TLS_TRUNCATED: c->is_eof = true; return 0;
-  case WS__TLS_FAILED:
-    c->os_error = EIO;
-    ws__tls_fail_by_system(&c->base, ws__tls_error(c->base.below),
-                           ws__tls_system_error(c->base.below),
-                           ws__tls_detail(c->base.below));
-    break;
+  case WS__TLS_FAILED: note_failure(c); break;
   }
   return -1;
+}
+
+/* Makes the block for a record of `len` bytes and those behind it. */
+static ws__openssl_block *new_block(const ws__openssl_conn *c, size_t len) {
+  const size_t behind = c->base.more < BEHIND_MAX ? c->base.more : BEHIND_MAX;
+  const size_t size = len + behind + ADDED_MAX;
+  ws__openssl_block *block = ws__alloc(c->allocator, sizeof(*block) + size);
+  if (block != NULL) *block = (ws__openssl_block){.size = size};
+  return block;
+}
+
+static void free_block(ws__openssl_conn *c) {
+  if (c->block == NULL) return;
+  ws__free(c->allocator, c->block, sizeof(*c->block) + c->block->size);
+  c->block = NULL;
+}
+
+/* Has a record wait for the next one, if there is one, and room. */
+static bool hold_back(ws__openssl_conn *c, const char *data, size_t len) {
+  if (c->base.more == 0) return false;
+  if (c->block == NULL) c->block = new_block(c, len);
+  ws__openssl_block *block = c->block;
+  if (block == NULL || len > block->size - block->end) return false;
+  memcpy(block->bytes + block->end, data, len);
+  block->end += len;
+  c->base.waiting += len;
+  return true;
+}
+
+/* Drops what has left of `n` bytes that were sent. Returns how many more they
+ * are than had waited. */
+static size_t drop_waiting(ws__openssl_conn *c, size_t n) {
+  if (c->base.waiting > n) {
+    c->block->start += n;
+    c->base.waiting -= n;
+    return 0;
+  }
+  n -= c->base.waiting;
+  c->base.waiting = 0;
+  free_block(c);
+  return n;
 }
 
 static int bio_write(BIO *bio, const char *data, int len) {
   ws__openssl_conn *c = BIO_get_data(bio);
   BIO_clear_retry_flags(bio);
-  if (c->base.below != NULL) {
-    const struct iovec piece = ws__net_piece(data, (size_t)len);
-    size_t taken;
-    const ws__tls_status status =
-        ws__tls_write(c->base.below, &piece, 1, &taken);
-    return moved_below(c, bio, status, taken);
+  if (hold_back(c, data, (size_t)len)) return len;
+
+  struct iovec pieces[2];
+  size_t count = 0;
+  if (c->base.waiting > 0) {
+    pieces[count++] =
+        ws__net_piece(c->block->bytes + c->block->start, c->base.waiting);
   }
-  ssize_t n;
-  do {
-    n = send(c->fd, data, (size_t)len, MSG_NOSIGNAL);
-  } while (n < 0 && errno == EINTR);
-  if (!would_block(n)) return moved(c, n, len);
-  BIO_set_retry_write(bio);
-  return -1;
+  pieces[count++] = ws__net_piece(data, (size_t)len);
+  size_t n;
+  const ws__tls_status status = send_pieces(c, pieces, count, &n);
+  return moved(c, bio, status, drop_waiting(c, n));
+}
+
+/* Gives OpenSSL of what was read ahead. */
+static int take_ahead(ws__openssl_conn *c, char *buf, size_t len) {
+  if (len > c->ahead_len) len = c->ahead_len;
+  memcpy(buf, c->ahead, len);
+  c->ahead += len;
+  c->ahead_len -= len;
+  return (int)len;
 }
 
 static int bio_read(BIO *bio, char *buf, int len) {
@@ -165,23 +258,18 @@ static int bio_read(BIO *bio, char *buf, int len) {
     c->is_flooded = true;
     return -1;
   }
-  if (c->base.below != NULL) {
-    size_t came;
-    const ws__tls_status status =
-        ws__tls_read(c->base.below, buf, (size_t)len, &came);
-    return moved_below(c, bio, status, came);
+  if (c->ahead_len > 0) return take_ahead(c, buf, (size_t)len);
+
+  struct iovec places[] = {{buf, (size_t)len}, c->back};
+  size_t n;
+  const ws__tls_status status =
+      receive_into(c, places, c->back.iov_len > 0 ? 2 : 1, &n);
+  if (n > (size_t)len) {
+    c->ahead = c->back.iov_base;
+    c->ahead_len = n - (size_t)len;
+    n = (size_t)len;
   }
-  ssize_t n;
-  do {
-    n = recv(c->fd, buf, (size_t)len, 0);
-  } while (n < 0 && errno == EINTR);
-  if (n == 0) {
-    c->is_eof = true;
-    return 0;
-  }
-  if (!would_block(n)) return moved(c, n, len);
-  BIO_set_retry_read(bio);
-  return -1;
+  return moved(c, bio, status, n);
 }
 
 static long bio_ctrl(BIO *bio, int command, long number, void *ptr) {
@@ -314,6 +402,7 @@ static void conn_free(ws__tls *base) {
     SSL_set_shutdown(c->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   }
   SSL_free(c->ssl);
+  free_block(c);
   ws__free(c->allocator, c->server, sizeof(*c->server));
   ws__free(c->allocator, c, sizeof(*c));
 }
@@ -444,19 +533,32 @@ static void release_buffers(ws__openssl_conn *c) {
   if (!c->is_in_record && !SSL_has_pending(c->ssl)) SSL_free_buffers(c->ssl);
 }
 
+static bool has_pending(ws__tls *base) {
+  const ws__openssl_conn *c = conn_of(base);
+  return SSL_has_pending(c->ssl) || c->ahead_len > 0;
+}
+
 static ws__tls_status read_data(ws__tls *base, void *buf, size_t len,
                                 size_t *out_n) {
   ws__openssl_conn *c = conn_of(base);
   begin(c);
-  const int result = SSL_read_ex(c->ssl, buf, len, out_n);
+  uint8_t *room = buf;
+  if (len > AHEAD_AT) {
+    c->back = (struct iovec){room + AHEAD_AT, len - AHEAD_AT};
+  }
+  const int result = SSL_read_ex(c->ssl, room, len, out_n);
+  c->back.iov_len = 0;
   release_buffers(c);
-  if (result != 1) return status_of(c, result);
-  c->idle_records = 0;
-  return WS__TLS_OK;
-}
-
-static bool has_pending(ws__tls *base) {
-  return SSL_has_pending(conn_of(base)->ssl);
+  if (result == 1) {
+    assert(c->ahead_len == 0 || room + *out_n <= c->ahead);
+    c->idle_records = 0;
+    return WS__TLS_OK;
+  }
+  const ws__tls_status status = status_of(c, result);
+  const bool has_stopped = c->ahead_len > 0 && !ws__tls_is_end(status);
+  c->ahead_len = 0; /* The room goes back to the caller. */
+  if (!has_stopped) return status;
+  return ws__tls_fail(base, WS_ERR_TLS, "OpenSSL waits for what it has got");
 }
 
 static ws__tls_status write_data(ws__tls *base, const void *data, size_t len,

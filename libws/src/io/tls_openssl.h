@@ -94,12 +94,24 @@ typedef struct ws__openssl_peer {
   uint16_t port;
 } ws__openssl_peer;
 
+/* Records that wait to be sent: those between `start` and `end`. */
+typedef struct ws__openssl_block {
+  size_t size;
+  size_t start;
+  size_t end;
+  uint8_t bytes[];
+} ws__openssl_block;
+
 typedef struct ws__openssl_conn {
   ws__tls base;
   ws__openssl_context *context;
   const ws_allocator *allocator;
   SSL *ssl;                 /* Its app_data is this struct. */
   ws__openssl_peer *server; /* Of a client, else NULL. */
+  ws__openssl_block *block; /* NULL if no record waits. */
+  struct iovec back;        /* Room to read ahead, during a read; */
+  const uint8_t *ahead;     /* What of it OpenSSL has not taken. */
+  size_t ahead_len;
   int fd;
   int os_error;      /* What a system call of this call failed with, or 0. */
   int idle_records;  /* Since the last byte of data. */
