@@ -17,9 +17,9 @@ bytes.
 
   --quick  makes no rock, and does not compare wheels.
 
-Needs cmake, a C compiler, the headers of Python, OpenSSL and zlib, luarocks; what
-else it takes comes from PyPI (packaging/requirements.txt). The last line is
-"N passed, N failed".
+Needs cmake, a C compiler, the headers of Python, OpenSSL and zlib, luarocks, and for
+.deb dpkg-dev and file; what else it takes comes from PyPI (packaging/requirements.txt).
+The last line is "N passed, N failed".
 END
 }
 
@@ -41,20 +41,19 @@ done
 passed=0
 failed=0
 # check NAME COMMAND... - runs it quietly and counts it; says what it wrote if it
-# fails.
+# fails. Whether it passed stands in is_ok: in a condition `set -e` has no effect.
 check() {
   local name=$1 log=$out/$1.log
   shift
-  # Beside this shell, as `set -e` has no effect in a condition.
   (set -e; "$@") >"$log" 2>&1 &
-  if wait $!; then
+  wait $! && is_ok=yes || is_ok=
+  if [ -n "$is_ok" ]; then
     passed=$((passed + 1))
     echo "ok $name"
   else
     failed=$((failed + 1))
     tail -n 60 "$log"
     echo "not ok $name (all of it: $log)"
-    return 1
   fi
 }
 
@@ -259,15 +258,19 @@ rm -rf "$dist" "$out/sdist" "$out/wheel" "$out/wheel-again"
 mkdir "$dist"
 
 check sbom sbom
-if check c-packages c_packages; then
+check c-packages c_packages
+if [ -n "$is_ok" ]; then
   check tarball tarball_works
   [ ! -e /etc/debian_version ] || check debs debs_work
   check uninstall uninstall_works
 fi
-if check sdist sdist && check wheel wheel; then
+check sdist sdist
+[ -z "$is_ok" ] || check wheel wheel
+if [ -n "$is_ok" ]; then
   [ -n "$is_quick" ] || check wheel-again wheel_again
   check oldest-setuptools oldest_setuptools
-  ! check wheel-repaired repair || check wheel-works wheel_works
+  check wheel-repaired repair
+  [ -z "$is_ok" ] || check wheel-works wheel_works
 fi
 check editable editable_works
 [ -n "$is_quick" ] || check rock rock
