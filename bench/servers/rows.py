@@ -120,6 +120,11 @@ ROWS = (
         stand_in=0.74,
     ),
     Row(
+        "TLS echo 100 KiB, 8 connections, 2 in flight",
+        ("echo", "--size", "102400", "--connections", "8", "--in-flight", "2"),
+        needs=frozenset({TLS}),
+    ),
+    Row(
         "compressed echo 1 KiB, 64 connections, 16 in flight",
         ("echo", "--text", *_options("1 KiB", 64, 16)),
         needs=frozenset({COMPRESSION}),
