@@ -15,6 +15,9 @@ import threading
 SECONDS = 60  # More than anything here takes.
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
+# What a raw end takes in without reading; systems may let it grow to 32 MiB.
+ROOM = 256 * 1024
+
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
 
@@ -45,6 +48,21 @@ def close_body(code=None, reason=""):
 
 def accept_of(key):
     return base64.b64encode(hashlib.sha1(key + GUID).digest())
+
+
+def listening():
+    """A listener on a free port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
+    return listener
+
+
+def connected(port):
+    """A connection to a port."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
+    sock.connect(("127.0.0.1", port))
+    return sock
 
 
 class Wire:
@@ -179,7 +197,7 @@ class Peer:
 
     def __init__(self, *scripts):
         self.scripts = scripts
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = listening()
         self.listener.settimeout(SECONDS)
         self.port = self.listener.getsockname()[1]
         self.url = f"ws://127.0.0.1:{self.port}/"
@@ -224,7 +242,7 @@ class Client(threading.Thread):
 
     def run(self):
         try:
-            with socket.create_connection(("127.0.0.1", self.port)) as sock:
+            with connected(self.port) as sock:
                 self.script(Wire(sock, masks=True))
         except BaseException as error:
             self.errors.append(error)

@@ -22,7 +22,7 @@ import time
 
 import pytest
 import uvloop
-from core_peers import CLOSE, Wire, close_body, frame
+from core_peers import CLOSE, Wire, close_body, connected, frame, listening
 from core_run import FAILED
 
 import libws
@@ -236,7 +236,7 @@ class Link:
     # -- Making connections
 
     def listener(self):
-        listener = self.stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        listener = self.stack.enter_context(listening())
         listener.setblocking(False)
         return listener
 
@@ -279,7 +279,7 @@ class Link:
 
     def dial(self):
         """A raw connection to serve()."""
-        return self.raw_end(socket.create_connection(("127.0.0.1", self.server.port)), masks=True)
+        return self.raw_end(connected(self.server.port), masks=True)
 
     async def open(self, *lines, behind=b"", before=None, **options):
         """Makes `ws` and `wire`, an open connection. `lines` stand in the head

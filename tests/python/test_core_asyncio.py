@@ -559,19 +559,20 @@ def test_a_socket_somebody_waits_for_stays_alive(run):
 
 
 def test_drain_waiters_are_called(run):
+    size = 8 << 20  # More than the system takes at once.
     start = threading.Event()
 
     def script(wire):
         wire.open()
         start.wait(SECONDS)
         total = 0
-        while total < 4 << 20:
+        while total < size:
             total += len(wire.receive()[1])
         wire.echo_close()
 
     async def main(url):
         ws = await opened(url, send_high_water=1 << 16, compression=False)
-        ws.send(bytes(4 << 20))
+        ws.send(bytes(size))
         assert ws._is_full
         drained = asyncio.get_running_loop().create_future()
         ws._drain_waiter = lambda: drained.set_result(None)
