@@ -32,6 +32,13 @@ void lws_push_count(lua_State *L, uint64_t count) {
   lua_pushnumber(L, (lua_Number)count);
 }
 
+void *lws_check_typed(lua_State *L, int index, const char *type, size_t size) {
+  const char *const *data = lua_touserdata(L, index);
+  const bool is_it =
+      data != NULL && lua_rawlen(L, index) == size && *data == type;
+  return is_it ? (void *)data : luaL_checkudata(L, index, type);
+}
+
 int lws_absolute(lua_State *L, int index) {
   return index > 0 || index <= LUA_REGISTRYINDEX ? index
                                                  : lua_gettop(L) + index + 1;

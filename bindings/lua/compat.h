@@ -7,6 +7,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* A module exports its luaopen_ function and nothing else, whatever flags it is
@@ -39,6 +40,12 @@ void lws_push_count(lua_State *L, uint64_t count);
 /* Makes a type of userdata: its methods, and what collects it. */
 void lws_register_type(lua_State *L, const char *type, const luaL_Reg *methods,
                        lua_CFunction collect);
+
+/* luaL_checkudata() of what is used for every message: that one looks the type
+ * up by its name, which costs as much as the rest of a call. The userdata is
+ * `size` bytes and begins with `type`, a pointer to the one array that is the
+ * name. */
+void *lws_check_typed(lua_State *L, int index, const char *type, size_t size);
 
 /* A stack index that stays right when values are pushed. */
 int lws_absolute(lua_State *L, int index);

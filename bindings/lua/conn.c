@@ -17,7 +17,7 @@
 #include <limits.h>
 #include <string.h>
 
-#define CONN_TYPE "libws.conn"
+static const char conn_type[] = "libws.conn";
 
 /* Methods find the shared input as their upvalue. */
 #define SHARED_UPVALUE lua_upvalueindex(1)
@@ -31,9 +31,6 @@ typedef struct shared_input {
   uint8_t bytes[SHARED_SIZE];
 } shared_input;
 
-/* By pointing here, a box says that it is one. */
-static const char box_mark = 1;
-
 /* A string that the connection has borrowed. */
 typedef struct loan {
   const char *data;
@@ -42,8 +39,8 @@ typedef struct loan {
 } loan;
 
 typedef struct conn_box {
-  const char *mark;
-  ws_conn *conn; /* NULL: closed, or not made yet. */
+  const char *type; /* conn_type. */
+  ws_conn *conn;    /* NULL: closed, or not made yet. */
   ws_allocator allocator;
   uint8_t *input; /* What was fed and is not used up; may be NULL. */
   size_t input_size;
@@ -83,7 +80,7 @@ static void drop_loan(lua_State *L, conn_box *box) {
 
 /* Idempotent, and the collector. */
 static int conn_free(lua_State *L) {
-  conn_box *box = luaL_checkudata(L, 1, CONN_TYPE);
+  conn_box *box = lws_check_typed(L, 1, conn_type, sizeof(*box));
   box->has_event = false;
   ws_conn_free(box->conn);
   box->conn = NULL;
@@ -92,13 +89,9 @@ static int conn_free(lua_State *L) {
   return 0;
 }
 
-/* The connection that a method is called on. luaL_checkudata() would look the
- * type up by its name, for each of the calls that a message takes. */
+/* The connection that a method is called on. */
 static conn_box *check_box(lua_State *L) {
-  conn_box *box = lua_touserdata(L, 1);
-  const bool is_box =
-      box != NULL && lua_rawlen(L, 1) == sizeof(*box) && box->mark == &box_mark;
-  if (!is_box) luaL_checkudata(L, 1, CONN_TYPE); /* Raises. */
+  conn_box *box = lws_check_typed(L, 1, conn_type, sizeof(*box));
   if (box->conn == NULL) lws_raise_err(L, WS_ERR_INVALID_STATE, NULL);
   return box;
 }
@@ -121,10 +114,10 @@ int lws_conn_new(lua_State *L) {
   lua_settop(L, 3);
   ws_conn_config *config = lws_to_config(L, 1, 3);
   conn_box *box = lua_newuserdata(L, sizeof(*box));
-  *box = (conn_box){.mark = &box_mark,
+  *box = (conn_box){.type = conn_type,
                     .allocator = lws_allocator(L),
                     .loan = {.reference = LUA_NOREF}};
-  luaL_getmetatable(L, CONN_TYPE);
+  luaL_getmetatable(L, conn_type);
   lua_setmetatable(L, -2);
   const int err = ws_conn_new(config, now, &box->conn);
   return err == 0 ? 1 : lws_raise_err(L, err, NULL);
@@ -523,8 +516,8 @@ void lws_conn_register(lua_State *L) {
       {NULL, NULL},
   };
   static const luaL_Reg none[] = {{NULL, NULL}};
-  lws_register_type(L, CONN_TYPE, none, conn_free);
-  luaL_getmetatable(L, CONN_TYPE);
+  lws_register_type(L, conn_type, none, conn_free);
+  luaL_getmetatable(L, conn_type);
   lua_getfield(L, -1, "__index");
   shared_input *shared = lua_newuserdata(L, sizeof(*shared));
   shared->is_taken = false;

@@ -12,6 +12,8 @@
 
 LWS_HIDDEN_BEGIN
 
+/* Loops and sockets begin with their type; see lws_check_typed(). */
+
 /* A handle that its loop empties. */
 typedef struct lws_ward {
   void *object; /* A ws_timer or ws_server; NULL when it has ended. */
@@ -20,6 +22,7 @@ typedef struct lws_ward {
 } lws_ward;
 
 typedef struct lws_loop {
+  const char *type;
   ws_loop *loop; /* NULL: closed. */
   lws_ward *wards;
   uintptr_t last_id;
@@ -29,6 +32,7 @@ typedef struct lws_loop {
 } lws_loop;
 
 typedef struct lws_socket {
+  const char *type;
   ws_socket *socket;
   ws_message_type unfinished; /* Of a message sent in fragments; or 0. */
 } lws_socket;

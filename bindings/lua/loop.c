@@ -7,7 +7,7 @@
 
 #include <limits.h>
 
-#define LOOP_TYPE "libws.loop"
+static const char loop_type[] = "libws.loop";
 
 /* -- Life ------------------------------------------------------------------ */
 
@@ -25,8 +25,8 @@ int lws_loop_new(lua_State *L) {
   lws_read_options(L, 1, &target, 1);
 
   lws_loop *loop = lua_newuserdata(L, sizeof(*loop));
-  *loop = (lws_loop){.loop = NULL};
-  luaL_getmetatable(L, LOOP_TYPE);
+  *loop = (lws_loop){.type = loop_type};
+  luaL_getmetatable(L, loop_type);
   lua_setmetatable(L, -2);
   options.allocator = lws_allocator(L);
   ws_error error = {.message = ""};
@@ -36,7 +36,7 @@ int lws_loop_new(lua_State *L) {
 
 /* Idempotent, and the collector of loops. */
 static int loop_close(lua_State *L) {
-  lws_loop *loop = luaL_checkudata(L, 1, LOOP_TYPE);
+  lws_loop *loop = lws_check_typed(L, 1, loop_type, sizeof(*loop));
   while (loop->wards != NULL)
     lws_ward_leave(loop->wards);
   loop->has_event = false;
@@ -46,7 +46,7 @@ static int loop_close(lua_State *L) {
 }
 
 lws_loop *lws_check_loop(lua_State *L, int index) {
-  lws_loop *loop = luaL_checkudata(L, index, LOOP_TYPE);
+  lws_loop *loop = lws_check_typed(L, index, loop_type, sizeof(*loop));
   if (loop->loop == NULL) {
     lws_raise(L, "InvalidStateError", "the loop is closed");
   }
@@ -216,5 +216,5 @@ void lws_loop_register(lua_State *L) {
       {"serve", lws_loop_serve},
       {NULL, NULL},
   };
-  lws_register_type(L, LOOP_TYPE, methods, loop_close);
+  lws_register_type(L, loop_type, methods, loop_close);
 }

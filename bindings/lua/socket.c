@@ -4,24 +4,28 @@
 #include "options.h"
 #include "tls.h"
 
-#define SOCKET_TYPE "libws.socket"
+static const char socket_type[] = "libws.socket";
 
 lws_socket *lws_push_socket(lua_State *L) {
   lws_socket *handle = lua_newuserdata(L, sizeof(*handle));
-  *handle = (lws_socket){.socket = NULL};
-  luaL_getmetatable(L, SOCKET_TYPE);
+  *handle = (lws_socket){.type = socket_type};
+  luaL_getmetatable(L, socket_type);
   lua_setmetatable(L, -2);
   return handle;
 }
 
 lws_socket *lws_check_socket(lua_State *L, int index) {
-  return luaL_checkudata(L, index, SOCKET_TYPE);
+  return lws_check_typed(L, index, socket_type, sizeof(lws_socket));
+}
+
+static lws_socket *check_handle(lua_State *L) {
+  lws_socket *handle = lws_check_socket(L, 1);
+  if (handle->socket == NULL) lws_raise_err(L, WS_ERR_INVALID_STATE, NULL);
+  return handle;
 }
 
 static ws_socket *check(lua_State *L) {
-  ws_socket *socket = lws_check_socket(L, 1)->socket;
-  if (socket == NULL) lws_raise_err(L, WS_ERR_INVALID_STATE, NULL);
-  return socket;
+  return check_handle(L)->socket;
 }
 
 /* WHATWG WebSockets 7: "If a WebSocket object is garbage collected while its
@@ -125,14 +129,13 @@ static int settle(lua_State *L, int err) {
 
 /* socket:send(data, is_binary, is_fragment, is_uncompressed) */
 static int socket_send(lua_State *L) {
-  ws_socket *socket = check(L);
-  lws_socket *handle = lws_check_socket(L, 1);
+  lws_socket *handle = check_handle(L);
   size_t len;
   const char *data = lws_check_string(L, 2, "data", &len);
   const unsigned flags = lws_send_flags(L, 4);
   ws_message_type type = lua_toboolean(L, 3) ? WS_BINARY : WS_TEXT;
   if (handle->unfinished != 0) type = handle->unfinished;
-  const int err = ws_socket_send(socket, type, data, len, flags);
+  const int err = ws_socket_send(handle->socket, type, data, len, flags);
   if (err == 0) {
     handle->unfinished = flags & WS_SEND_FRAGMENT ? type : (ws_message_type)0;
   }
@@ -320,5 +323,5 @@ void lws_socket_register(lua_State *L) {
       {"tls_info", socket_tls_info},
       {NULL, NULL},
   };
-  lws_register_type(L, SOCKET_TYPE, methods, socket_gc);
+  lws_register_type(L, socket_type, methods, socket_gc);
 }
