@@ -5,6 +5,7 @@
 #   tests/lua/run.sh                   5.1 5.2 5.3 5.4 luajit
 #   tests/lua/run.sh --vm "5.4 luajit" only these
 #   tests/lua/run.sh --build-only ...  the rocks, and no test
+#   tests/lua/run.sh --valgrind ...    round.lua under memcheck, and nothing else
 #   tests/lua/run.sh tests/lua/spec/tls_spec.lua ...   only these specs
 #
 # The output is TAP, with three plans for each Lua: the specs; a script of which
@@ -17,10 +18,12 @@ readonly top=$PWD out=$PWD/build/lua
 
 vms="5.1 5.2 5.3 5.4 luajit"
 is_build_only=
+is_valgrind=
 while true; do
   case ${1:-} in
   --vm) vms=$2 && shift ;;
   --build-only) is_build_only=yes ;;
+  --valgrind) is_valgrind=yes ;;
   *) break ;;
   esac
   shift
@@ -90,6 +93,12 @@ run_program() {
   with_rock "$1" "$program" tests/lua/round.lua "${@:3}"
 }
 
+# Faults and leaks of what round.lua does, which is most of the binding.
+run_valgrind() {
+  with_rock "$1" valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite \
+    --error-exitcode=99 "$lua" tests/lua/round.lua
+}
+
 failed=0
 for vm in $vms; do
   choose "$vm"
@@ -98,10 +107,14 @@ for vm in $vms; do
     build "$vm" || failed=1
     continue
   fi
+  if [ $is_valgrind ]; then
+    build "$vm" && run_valgrind "$vm" && echo "ok - nothing found by valgrind" || failed=1
+    continue
+  fi
   build "$vm" && run_specs "$vm" || failed=1
   [ $is_partial ] && continue
   run_program "$vm" failing_alloc "$stride" || failed=1
   run_program "$vm" states 4 || failed=1
 done
-[ $is_partial ] || [ $is_build_only ] || tests/lua/rock.sh || failed=1
+[ $is_partial ] || [ $is_build_only ] || [ $is_valgrind ] || tests/lua/rock.sh || failed=1
 exit $failed
