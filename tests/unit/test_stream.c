@@ -66,7 +66,7 @@ static void plain_bytes_go_through(void **state) {
   assert_int_equal(ws__stream_read(fds[0], NULL, buf, sizeof(buf), &n),
                    WS__STREAM_OK);
   assert_int_equal(n, 5);
-  ws__stream_shutdown(fds[1], NULL);
+  assert_int_equal(ws__net_shutdown(fds[1]), 0);
   assert_int_equal(ws__stream_read(fds[0], NULL, buf, sizeof(buf), &n),
                    WS__STREAM_EOF);
   assert_int_equal(n, 0);
@@ -170,8 +170,8 @@ static void tls_bytes_go_through_and_may_be_pending(void **state) {
 static void a_full_system_stops_tls_too(void **state) {
   (void)state;
   assert_true(fill(pair.client_fd, pair.client) > 0);
-  /* In the middle of a record nothing else can be said. */
-  ws__stream_shutdown(pair.client_fd, pair.client);
+  /* In the middle of a record there is no way to say that it ends. */
+  assert_int_equal(ws__tls_shutdown(pair.client), WS__TLS_OK);
 }
 
 /* Said or not, and both ways of closing a stream. */
@@ -179,7 +179,8 @@ static void an_end_of_tls_is_an_end(void **state) {
   (void)state;
   size_t n;
   char buf[16];
-  ws__stream_shutdown(pair.server_fd, pair.server);
+  assert_int_equal(ws__tls_shutdown(pair.server), WS__TLS_OK);
+  assert_int_equal(ws__net_shutdown(pair.server_fd), 0);
   assert_int_equal(
       ws__stream_read(pair.client_fd, pair.client, buf, sizeof(buf), &n),
       WS__STREAM_EOF);

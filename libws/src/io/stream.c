@@ -1,3 +1,5 @@
+/* stream.c - see stream.h: what a call to TLS or to the system says, in the
+ * same few words. */
 #include "io/stream.h"
 #include "io/net.h"
 
@@ -50,11 +52,6 @@ ws__stream_status ws__stream_write(int fd, ws__tls *tls, struct iovec *pieces,
                                               pieces[0].iov_len, out_n)
                                : ws__net_sendv(fd, pieces, count, out_n);
   return of_io(io, WS__STREAM_WANT_WRITE);
-}
-
-void ws__stream_shutdown(int fd, ws__tls *tls) {
-  if (tls != NULL && ws__tls_shutdown(tls) != WS__TLS_OK) return;
-  (void)ws__net_shutdown(fd);
 }
 
 void ws__stream_close(int fd, ws__tls *tls) {

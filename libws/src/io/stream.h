@@ -39,9 +39,6 @@ ws__stream_status ws__stream_write(int fd, ws__tls *tls, struct iovec *pieces,
 /* The status of a TLS call, in the words of a stream. */
 ws__stream_status ws__stream_of_tls(ws__tls_status status);
 
-/* Says to the peer that no more comes: close_notify, and FIN if that left. */
-void ws__stream_shutdown(int fd, ws__tls *tls);
-
 /* Closes: TLS first, then the descriptor. */
 void ws__stream_close(int fd, ws__tls *tls);
 

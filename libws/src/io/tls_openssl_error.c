@@ -3,7 +3,6 @@
 
 #include "io/net.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include <openssl/err.h>
