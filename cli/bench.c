@@ -162,11 +162,22 @@ static void send_one(peer *p, uint32_t place, uint64_t now) {
   }
 }
 
+/* Whether the time is up, or nobody wants to wait for that. */
+static bool is_over(const bench *b) {
+  return clock_ns() - b->begun_at >= b->settings->duration * NS_PER_MS ||
+         signals_interrupts() > 0;
+}
+
+/* To compress what fills all pipelines can take longer than all of the time. */
 static void start_running(bench *b) {
+  const bench_settings *const settings = b->settings;
   enter(b, RUNNING);
-  for (size_t i = 0; i < b->settings->connections; i++) {
-    for (uint32_t k = 0; k < b->settings->pipeline; k++)
+  for (uint32_t k = 0; k < settings->pipeline; k++) {
+    for (size_t i = 0; i < settings->connections; i++) {
+      if (is_over(b)) close_all(b);
+      if (b->phase != RUNNING) return;
       send_one(&b->peers[i], k, clock_ns());
+    }
   }
 }
 
@@ -251,8 +262,7 @@ static void show_progress(bench *b) {
 
 static void tick(void *arg) {
   bench *const b = arg;
-  const uint64_t elapsed = clock_ns() - b->begun_at;
-  if (b->phase == RUNNING && elapsed >= b->settings->duration * NS_PER_MS) {
+  if (b->phase == RUNNING && is_over(b)) {
     close_all(b);
     return;
   }

@@ -805,6 +805,17 @@ class Bench(Case):
         bench.send_signal(signal.SIGINT)
         self.assertIn(bench.end()[0], (OK, INTERRUPTED))  # With a result, or before.
 
+    def test_it_ends_in_time_even_if_its_pipelines_are_not_full_by_then(self):
+        server = self.serve("--compression", "--max-message", "16M")
+        done = run("bench", server.url, "--connections", "2", "--pipeline", "1000", "--size",
+                   "1M", "--compression", "--seconds", "0.1", "--json")
+        self.assertEqual((done.returncode, done.stderr), (OK, b""))
+        server.send_signal(signal.SIGTERM)
+        closed = re.findall(r"closed 1000, (\d+) messages in", server.end()[2])
+        self.assertEqual(len(closed), 2)
+        for messages in closed:  # Nobody compresses 2 GB in a tenth of a second.
+            self.assertLess(int(messages), 1000)
+
     def test_failures_have_their_codes(self):
         server = self.serve("--chat", "--quiet")
         done = run("bench", server.url, "--seconds", "5", "--text")
