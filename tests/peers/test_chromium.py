@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from support.chat import PHONE, chatter, conversation
+from support.chat import PHONES, chatter, conversation
 from support.chromium import Chromium
 from support.foreign import find
 from support.libws import ABNORMAL, LARGE, MIB, SIZES
@@ -174,13 +174,25 @@ def test_the_page_comes_back_when_the_server_does(libws, browser):
         ann.page.wait_for("document.getElementById('state').dataset.state === 'open'")
 
 
-def test_the_chat_is_as_wide_as_a_phone(libws, browser, out):
+# What is shown of the page and reaches beyond the right edge.
+CUT_OFF = """
+[...document.querySelectorAll("body *")]
+    .filter(e => e.getClientRects().length > 0 && e.getBoundingClientRect().right > innerWidth)
+    .map(e => e.id || e.tagName)
+"""
+
+
+@pytest.mark.parametrize("phone", PHONES, ids=lambda phone: str(phone["width"]))
+def test_the_chat_is_as_wide_as_a_phone(libws, browser, out, phone):
     server = libws.serve("--chat")
-    with chatter(browser, server.url, "Ann", **PHONE) as ann:
+    with chatter(browser, server.url, "Ann", **phone) as ann:
         ann.say("A long word: " + "x" * 500)
         ann.sees("A long word")
-        assert ann.page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
-        ann.page.screenshot(out / "chat-phone.png")
+        assert ann.page.evaluate(CUT_OFF) == []
+        ann.page.screenshot(out / f"chat-phone-{phone['width']}.png")
+        server.stop()
+        ann.sees("The server is going away.")
+        assert ann.page.evaluate(CUT_OFF) == []
 
 
 def test_a_picture_of_the_chat(libws, browser, out):

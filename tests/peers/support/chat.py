@@ -2,7 +2,8 @@
 
 import contextlib
 
-PHONE = {"width": 375, "height": 667}
+# The narrowest phones there are, and usual ones.
+PHONES = {"width": 320, "height": 568}, {"width": 375, "height": 667}
 
 
 class Chatter:
