@@ -1,10 +1,24 @@
 #!/usr/bin/env bash
-# Branch coverage of the protocol engine by the C tests: per file, in all, and
-# which lines have branches that no test takes. Fails under 95 percent.
-#
-#   tools/coverage.sh        (needs gcc, gcovr and what tools/test.sh installs)
+# Measures which branches the C tests take.
+usage() {
+  cat <<'END'
+Usage: tools/coverage.sh [--help]
+
+Branch coverage of the protocol engine by the C tests: per file, in all, and which
+lines have branches that no test takes. Fails under 95 percent.
+
+Needs gcc, gcovr and what tools/test.sh installs.
+END
+}
+
 set -u -o pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+
+case ${1-} in
+'') ;;
+--help | -h) usage; exit 0 ;;
+*) usage >&2; exit 2 ;;
+esac
 
 readonly least=95
 readonly out=build/coverage

@@ -1,14 +1,25 @@
 #!/usr/bin/env bash
 # Runs the fuzzers, each for some time, and says what they did.
-#
-#   tools/fuzz.sh [SECONDS] [NAME...]     (60 seconds each; all of fuzz/fuzz_*.c)
-#
-# New inputs go to build/fuzz/corpus/NAME, and from there by hand to
-# fuzz/corpus/NAME if they are worth keeping. A crash is saved in
-# build/fuzz/crashes/ and shown; run build/fuzz/build/fuzz/fuzz_NAME FILE to see it.
+usage() {
+  cat <<'END'
+Usage: tools/fuzz.sh [--help] [SECONDS] [NAME...]
+
+Runs the fuzzers fuzz/fuzz_NAME.c for 60 seconds each, or SECONDS; without a name,
+all of them. Needs clang.
+
+New inputs go to build/fuzz/corpus/NAME, and from there by hand to
+fuzz/corpus/NAME if they are worth keeping. A crash is saved in
+build/fuzz/crashes/ and shown; run build/fuzz/build/fuzz/fuzz_NAME FILE to see it.
+END
+}
+
 set -eu -o pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+case ${1-} in
+--help | -h) usage; exit 0 ;;
+-*) usage >&2; exit 2 ;;
+esac
 seconds=60
 if [[ ${1-} =~ ^[0-9]+$ ]]; then
   seconds=$1
@@ -21,6 +32,10 @@ if [ ${#names[@]} -eq 0 ]; then
     names+=("${name%.c}")
   done
 fi
+
+for name in "${names[@]}"; do
+  [ -e "fuzz/fuzz_$name.c" ] || { echo "There is no fuzzer fuzz/fuzz_$name.c" >&2; exit 2; }
+done
 
 # Budgets: bytes of an input, seconds for one input, MiB in all and in one piece.
 readonly budgets=(-max_len=16384 -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=256)

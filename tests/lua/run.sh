@@ -1,17 +1,24 @@
 #!/usr/bin/env bash
-# Builds the rock for each Lua and runs the specs with it; all that is made
-# stands under build/lua.
-#
-#   tests/lua/run.sh                   5.1 5.2 5.3 5.4 luajit
-#   tests/lua/run.sh --vm "5.4 luajit" only these
-#   tests/lua/run.sh --build-only ...  the rocks, and no test
-#   tests/lua/run.sh --valgrind ...    round.lua under memcheck, and nothing else
-#   tests/lua/run.sh tests/lua/spec/tls_spec.lua ...   only these specs
-#
-# The output is TAP, with three plans for each Lua: the specs; a script of which
-# each allocation fails in turn; the same in several states at once. And one for the
-# packed rock (rock.sh). Needs luarocks, busted, the Luas with their
-# headers, and lua-socket, lua-cqueues, lua-luv, lua-copas, openssl for the specs.
+# Builds the rock for each Lua and runs the specs with it.
+usage() {
+  cat <<'END'
+Usage: tests/lua/run.sh [--vm "5.4 luajit"] [--build-only | --valgrind] [SPEC]...
+
+Builds the rock for Lua 5.1 to 5.4 and LuaJIT, or those of --vm, and runs all specs
+with it, or those that are named; all that is made stands under build/lua.
+
+  --vm LIST     only these: 5.1, 5.2, 5.3, 5.4, luajit
+  --build-only  makes the rocks, and runs no test
+  --valgrind    runs round.lua under memcheck, and nothing else
+  --help
+
+The output is TAP, with three plans for each Lua: the specs; a script of which
+each allocation fails in turn; the same in several states at once. And one for the
+packed rock (rock.sh). Needs luarocks, busted, the Luas with their headers, and
+lua-socket, lua-cqueues, lua-luv, lua-copas, openssl for the specs.
+END
+}
+
 set -eu -o pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 readonly top=$PWD out=$PWD/build/lua
@@ -24,6 +31,8 @@ while true; do
   --vm) vms=$2 && shift ;;
   --build-only) is_build_only=yes ;;
   --valgrind) is_valgrind=yes ;;
+  --help | -h) usage; exit 0 ;;
+  -*) usage >&2; exit 2 ;;
   *) break ;;
   esac
   shift
