@@ -351,17 +351,33 @@ static int run(const connect_settings *settings, const char *url) {
   return code;
 }
 
+/* What the table of options cannot say. */
+static const char *find_contradiction(const client_settings *s) {
+  if (s->key != NULL && s->certificate == NULL) return "--key needs --cert";
+  if (s->proxy != NULL && s->without_proxy) {
+    return "--proxy and --no-proxy exclude each other";
+  }
+  return NULL;
+}
+
+static int check_and_run(connect_settings *settings, const char *url) {
+  const char *const contradiction = find_contradiction(&settings->client);
+  if (contradiction != NULL) {
+    complain(COMMAND, "%s", contradiction);
+    return EXIT_USAGE;
+  }
+  if (settings->client.ping_interval == 0) {
+    settings->client.ping_interval = WS_NEVER;
+  }
+  return run(settings, url);
+}
+
 int connect_command(int count, char *const *arguments) {
   connect_settings settings = {.client.ping_interval = DEFAULT_PING_MS};
   const char *url;
   int code = EXIT_OK;
   switch (options_read(&usage, count, arguments, &settings, &url)) {
-  case OPTIONS_READ:
-    if (settings.client.ping_interval == 0) {
-      settings.client.ping_interval = WS_NEVER;
-    }
-    code = run(&settings, url);
-    break;
+  case OPTIONS_READ: code = check_and_run(&settings, url); break;
   case OPTIONS_HELP: options_print_help(&usage, stdout); break;
   case OPTIONS_WRONG: code = EXIT_USAGE; break;
   }

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "chat.h"
@@ -370,10 +371,19 @@ static const char *find_contradiction(const serve_settings *s) {
   return NULL;
 }
 
+static bool is_folder(const char *path) {
+  struct stat status;
+  return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 static int check_and_run(serve_settings *settings) {
   const char *const contradiction = find_contradiction(settings);
   if (contradiction != NULL) {
     complain(COMMAND, "%s", contradiction);
+    return EXIT_USAGE;
+  }
+  if (settings->root != NULL && !is_folder(settings->root)) {
+    complain(COMMAND, "--root takes a folder, not '%s'", settings->root);
     return EXIT_USAGE;
   }
   if (settings->max_message == 0) {

@@ -177,10 +177,13 @@ class CommandLine(Case):
             ("connect", "gopher://h/"): "scheme",
             ("connect", "ws://h/", "--subprotocol", "a b"): "subprotocol",
             ("connect", "ws://h/", "--header", "Host: x"): "Host",
+            ("connect", "wss://h/", "--key", "x"): "--key needs --cert",
+            ("connect", "ws://h/", "--proxy", "http://p", "--no-proxy"): "exclude each other",
             ("serve", "--port", "65536"): "takes a port",
             ("serve", "--echo", "--chat"): "exclude each other",
             ("serve", "--chat", "--workers", "2"): "needs no --workers",
             ("serve", "--tls-key", "x"): "needs --tls-cert",
+            ("serve", "--root", "/nowhere"): "--root takes a folder, not '/nowhere'",
             ("serve", "ws://h/"): "one argument too many",
             ("bench", "ws://h/", "--size", "2G"): "at most 1G",
         }
@@ -245,8 +248,9 @@ class Connect(Case):
         self.assertEqual(out, "00000000  00 41 ff" + " " * 40 + "  |.A.|\n")
         self.assertEqual(self.events(server.url, "--binary", "--send", "00FF")[1],
                          {"event": "message", "type": "binary", "data": "AP8=", "length": 2})
-        done = run("connect", server.url, "--binary", stdin="0g\n01\n")
+        done = run("connect", server.url, "--binary", stdin="0g\né\n01\n")
         self.assertIn("not hexadecimal: 0g", done.stderr.decode())
+        self.assertIn("not hexadecimal: é", done.stderr.decode())
         self.assertIn("|.|", done.stdout.decode())
 
     def test_long_binary_is_cut_unless_full(self):

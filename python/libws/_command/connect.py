@@ -135,6 +135,7 @@ LINE = CommandLine(
 
 def run(settings: SimpleNamespace) -> int:
     """Runs the command."""
+    _check(settings)
     headers = [_header(text) for text in settings.header]
     with Loop() as loop:
         try:
@@ -145,6 +146,14 @@ def run(settings: SimpleNamespace) -> int:
         except (SyntaxError, ValueError, TypeError) as error:
             raise UsageError(error) from None
         return session.talk()
+
+
+def _check(settings: SimpleNamespace) -> None:
+    """What the table of options cannot say."""
+    if settings.key is not None and settings.cert is None:
+        raise UsageError("--key needs --cert")
+    if settings.proxy is not None and settings.no_proxy:
+        raise UsageError("--proxy and --no-proxy exclude each other")
 
 
 def _header(text: str) -> tuple[str, str]:
@@ -247,7 +256,7 @@ class Session:
             return
         try:
             self._socket.send(binascii.unhexlify("".join(text.split())))
-        except binascii.Error:
+        except ValueError:
             complain(COMMAND, f"not sent, as it is not hexadecimal: {text[:40]}")
 
     def _end_input(self) -> None:

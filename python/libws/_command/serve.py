@@ -138,6 +138,8 @@ def _check(settings: SimpleNamespace) -> None:
         raise UsageError("--workers are processes here: not with --broadcast or --unix")
     if settings.tls_key is not None and settings.tls_cert is None:
         raise UsageError("--tls-key needs --tls-cert")
+    if settings.root is not None and not os.path.isdir(settings.root):
+        raise UsageError(f"--root takes a folder, not '{settings.root}'")
 
 
 def _serve(
