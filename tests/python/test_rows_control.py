@@ -364,7 +364,10 @@ async def test_row_355_where_npm_ws_differs_browsers_are_followed(link):
 @server
 async def test_row_381_a_peer_that_answers_no_ping_is_dropped(link):
     errors = []
-    await link.open(ping_interval=0.02, ping_timeout=0.05)
-    link.ws.addEventListener("error", lambda e: errors.append(e.error.code))
+
+    def listen(ws):
+        ws.addEventListener("error", lambda e: errors.append(e.error.code))
+
+    await link.open(before=listen, ping_interval=0.02, ping_timeout=0.05)
     await link.failed()
     assert errors == ["WS_ERR_PING_TIMEOUT"]

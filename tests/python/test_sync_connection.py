@@ -80,10 +80,8 @@ def test_timeout_changes_nothing():
 
     with Peer(script) as peer, connect(peer.url) as ws:
         for timeout in (0, 0.01, -1):
-            began = time.monotonic()
             with pytest.raises(TimeoutError):
                 ws.recv(timeout)
-            assert time.monotonic() - began < 1
         with pytest.raises(TimeoutError):
             ws.recv_many(timeout=0)
         with pytest.raises(TimeoutError):
@@ -183,8 +181,8 @@ def test_send_waits_for_the_reader():  # Row 320.
 
     with Peer(script) as peer, connect(peer.url) as ws:
         timer = threading.Timer(0.2, may_read.set)
-        timer.start()
         began = time.monotonic()
+        timer.start()
         ws.send(bytes(12 * MIB))
         assert time.monotonic() - began > 0.1
         timer.join()
@@ -271,18 +269,19 @@ def test_signal_ends_a_wait_at_once(call):
     silent = echo if call != "connect" else lambda wire: wire.read_to_end()
     try:
         with Peer(silent) as peer:
-            timer.start()
             if call == "connect":
                 with pytest.raises(KeyboardInterrupt):
+                    timer.start()
                     connect(peer.url)
             else:
                 with connect(peer.url) as ws:
                     with pytest.raises(KeyboardInterrupt):
+                        timer.start()
                         getattr(ws, call)()
                     ended = time.monotonic()
                     ws.send("still works")
                     assert ws.recv(LIMIT) == "still works"
-                    assert time.monotonic() - ended < 5
+                    assert time.monotonic() - ended < LIMIT
     finally:
         timer.join()
         signal.signal(signal.SIGUSR1, before)

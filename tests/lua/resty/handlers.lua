@@ -160,12 +160,13 @@ handlers["raising-handler"] = function()
   end)
 end
 
---- A handler that takes longer than the peer is given for a pong.
+--- A handler that takes longer than the peer is given for a pong, which is more than
+-- the peer takes on a busy machine.
 handlers["blocked-handler"] = function()
-  local ws = resty.upgrade { ping_interval = 0.02, ping_timeout = 0.02 }
+  local ws = resty.upgrade { ping_interval = 0.02, ping_timeout = 2 }
   log_close(ws, "blocked")
   ws.onmessage = function()
-    ngx.sleep(0.3)
+    ngx.sleep(3)
     ws:send "still here"
   end
 end
@@ -173,7 +174,7 @@ end
 -- -- Ends ------------------------------------------------------------------------
 
 function handlers.keepalive()
-  local ws = resty.upgrade { ping_interval = 0.02, ping_timeout = 0.3 }
+  local ws = resty.upgrade { ping_interval = 0.02, ping_timeout = 2 }
   ws.onerror = function(e)
     log("error ", e.code)
   end

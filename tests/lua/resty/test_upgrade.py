@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from support.frames import Client
+from support.frames import LIMIT, Client
 
 
 def test_a_handshake_is_accepted(connect):
@@ -69,7 +69,7 @@ def test_http_2_is_told_to_use_http_1(start):
     answer = subprocess.run(
         ["curl", "-s", "-w", " %{http_code} %{http_version}", "--http2-prior-knowledge",
          f"http://127.0.0.1:{nginx.tls_port}/app/refuse"],
-        capture_output=True, timeout=10,
+        capture_output=True, timeout=LIMIT,
     )
     assert answer.stdout.decode() == "WebSockets need HTTP/1.1\n 400 2"
 

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 
-from support.frames import CLOSE, Client
+from support.frames import CLOSE, LIMIT, Client
 
 
 def test_a_reload_closes_with_1001_and_new_connections_go_to_the_new_worker(nginx, connect):
@@ -89,6 +89,6 @@ def test_the_command_libws_talks_to_it(nginx, libws):
         [libws, "connect", f"ws://127.0.0.1:{nginx.port}/app/echo-events"],
         input=b"one\ntwo\n",
         capture_output=True,
-        timeout=10,
+        timeout=LIMIT,
     )
     assert (talk.stdout, talk.returncode) == (b"one\ntwo\n", 0)

@@ -164,7 +164,7 @@ describe("a WebSocket", function()
     local server = support.serve_echo()
     local ws = assert(support.connect(server.url))
     ws:send "x"
-    assert.are.equal("x", (ws:receive(5)))
+    assert.are.equal("x", (ws:receive(support.LIMIT)))
     for name in pairs(_G) do
       assert.is_true(allowed[name], name)
     end

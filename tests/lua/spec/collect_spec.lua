@@ -159,9 +159,9 @@ describe("the collector", function()
       for _ = 1, 20 do
         local ws = assert(support.connect(server.url))
         ws:send "x"
-        ws:receive(5)
+        ws:receive(support.LIMIT)
         ws:close()
-        ws:waitClosed(5)
+        ws:waitClosed(support.LIMIT)
       end
       support.settle()
       collect()

@@ -235,7 +235,7 @@ describe("a handshake", function()
     local server = support.serve_echo()
     local ws = assert(support.connect("http" .. server.url:sub(3)))
     ws:send "x"
-    assert.are.equal("x", (ws:receive(5)))
+    assert.are.equal("x", (ws:receive(support.LIMIT)))
   end)
 
   it("goes to Unix sockets (row 351)", function()
@@ -251,7 +251,7 @@ describe("a handshake", function()
       end,
     })
     local ws = assert(support.connect("ws+unix:" .. path .. ":/path?q"))
-    assert.are.equal("hello", (ws:receive(5)))
+    assert.are.equal("hello", (ws:receive(support.LIMIT)))
     assert.are.equal("/path?q", target)
     server:close()
     os.remove(path)

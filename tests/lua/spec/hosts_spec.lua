@@ -11,7 +11,7 @@ describe("a bridge", function()
     local seen = {}
     local ws = assert(support.connect(server.url))
     ws:send "a"
-    table.insert(seen, (ws:receive(5)))
+    table.insert(seen, (ws:receive(support.LIMIT)))
     table.insert(seen, select(2, ws:receive(0.005)))
 
     local other = support.new(server.url)
@@ -24,12 +24,12 @@ describe("a bridge", function()
       table.insert(seen, ev.data)
       other:close()
     end
-    table.insert(seen, (other:waitClosed(5)))
+    table.insert(seen, (other:waitClosed(support.LIMIT)))
 
     ws:close()
-    table.insert(seen, (ws:waitClosed(5)))
+    table.insert(seen, (ws:waitClosed(support.LIMIT)))
     server:close()
-    assert(server:waitClosed(5))
+    assert(server:waitClosed(support.LIMIT))
     return seen
   end
   local expected = { "a", "timeout", "b", 1005, 1005 }
@@ -70,7 +70,7 @@ describe("a bridge", function()
         limit:close()
       end
     end)
-    limit:start(5000, 0, function()
+    limit:start(support.LIMIT * 1000, 0, function()
       luv.stop()
     end)
     local function pause(seconds)
@@ -128,7 +128,7 @@ describe("a bridge", function()
     end
     play(left, right)
     play(right, left)
-    local deadline = socket.gettime() + 5
+    local deadline = socket.gettime() + support.LIMIT
     while not seen and socket.gettime() < deadline do
       copas.step(0.05)
     end
@@ -156,7 +156,7 @@ describe("a bridge", function()
     ws.onmessage = function(ev)
       got = ev.data
     end
-    local deadline = socket.gettime() + 5
+    local deadline = socket.gettime() + support.LIMIT
     while not got do
       assert(socket.gettime() < deadline)
       socket.select({ watched }, nil, 1)

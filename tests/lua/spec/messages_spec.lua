@@ -37,11 +37,11 @@ describe("messages", function()
         local data = ("x"):rep(size)
         ws:send(data)
         ws:sendBinary(data)
-        local text, is_binary = ws:receive(5)
+        local text, is_binary = ws:receive(support.LIMIT)
         assert.is_true(text == data)
         assert.is_false(is_binary)
         local bytes
-        bytes, is_binary = ws:receive(5)
+        bytes, is_binary = ws:receive(support.LIMIT)
         assert.is_true(bytes == data)
         assert.is_true(is_binary)
       end

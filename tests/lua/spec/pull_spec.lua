@@ -20,7 +20,7 @@ describe("calls that wait", function()
   it("echo", both(function()
     local ws = assert(support.connect(support.serve_echo().url))
     ws:send "one"
-    assert.are.same({ "one", false, true }, { ws:receive(5) })
+    assert.are.same({ "one", false, true }, { ws:receive(support.LIMIT) })
     ws:sendBinary "two"
     assert.are.same({ "two", true, true }, { ws:receive() })
     ws:close(3000, "x")
@@ -37,7 +37,7 @@ describe("calls that wait", function()
     assert.are.equal("timeout", (select(2, ws:receive(0))))
     assert.are.equal("timeout", (select(2, ws:waitClosed(0))))
     ws:send "late"
-    assert.are.equal("late", (ws:receive(5)))
+    assert.are.equal("late", (ws:receive(support.LIMIT)))
   end))
 
   it("never raise for trouble with the network (rows 316, 395)", both(function()
@@ -81,7 +81,7 @@ describe("calls that wait", function()
     } do
       local ws = assert(support.connect(server.url))
       ws:close(case[1][1], case[1][2])
-      assert.are.same({ case[2], case[3], true }, { ws:waitClosed(5) })
+      assert.are.same({ case[2], case[3], true }, { ws:waitClosed(support.LIMIT) })
     end
   end))
 
@@ -168,8 +168,8 @@ describe("calls that wait", function()
     local ws = assert(support.connect(support.serve_echo().url))
     ws:send "text"
     ws:sendBinary "bytes"
-    assert.are.same({ "text", false }, { (ws:receive(5)), false })
-    assert.are.same({ "bytes", true, true }, { ws:receive(5) })
+    assert.are.same({ "text", false }, { (ws:receive(support.LIMIT)), false })
+    assert.are.same({ "bytes", true, true }, { ws:receive(support.LIMIT) })
     for _, value in ipairs { 1, true, {}, print } do
       raises("TypeError", ws.send, ws, value)
     end
@@ -254,7 +254,7 @@ describe("calls that wait", function()
     support.settle()
     assert.is_true(ws:stats().messages_received < 100)
     for i = 1, 100 do
-      assert.are.equal("message " .. i, (ws:receive(5)))
+      assert.are.equal("message " .. i, (ws:receive(support.LIMIT)))
     end
   end)
 
@@ -372,7 +372,7 @@ describe("calls that wait", function()
     raises("TypeError", ws.receive, ws, "soon")
     raises("TypeError", ws.receive, ws, -1)
     ws:send "x"
-    assert.are.equal("x", (ws:receive(5)))
+    assert.are.equal("x", (ws:receive(support.LIMIT)))
   end)
 
   it("refuse to wait for nothing", function()

@@ -261,7 +261,7 @@ describe("a server", function()
       end
       assert.are.equal(tracks and 1 or 0, count)
       ws:close()
-      ws:waitClosed(5)
+      ws:waitClosed(support.LIMIT)
       support.run_until(function()
         return server:stats().connections == 0
       end)
@@ -286,7 +286,7 @@ describe("a server", function()
         .. "\r\n\r\n"
     )
     assert.are.equal(503, status_of(peer))
-    assert.are.equal(1001, (ws:waitClosed(5)))
+    assert.are.equal(1001, (ws:waitClosed(support.LIMIT)))
   end)
 
   it("answers what is no handshake, and bothers nobody (row 378)", function()
@@ -320,7 +320,7 @@ describe("a server", function()
     end)
     server:close(1012, "restart")
     assert.are.same({ "open", 'close(1012,"restart",true)' }, record.wait())
-    assert.is_true(server:waitClosed(5))
+    assert.is_true(server:waitClosed(support.LIMIT))
     support.run_until(function()
       return closed
     end)

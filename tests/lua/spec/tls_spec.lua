@@ -49,7 +49,7 @@ describe("TLS", function()
     } do
       local ws = assert(support.connect(server.url, options))
       ws:send "x"
-      assert.are.equal("x", (ws:receive(5)))
+      assert.are.equal("x", (ws:receive(support.LIMIT)))
       assert.is_truthy(ws:tlsInfo().version:find "^TLSv1")
       ws:close()
     end
@@ -85,7 +85,7 @@ describe("TLS", function()
     ws = support.connect(server.url, { ca = cert })
     -- TLS 1.3 tells a client of it only after its handshake.
     if ws then
-      assert.are.equal("closed", (select(2, ws:receive(5))))
+      assert.are.equal("closed", (select(2, ws:receive(support.LIMIT))))
     end
   end)
 end)
