@@ -208,7 +208,7 @@ readable() {
 # Waits until this has been printed.
 wait_for() {
   local tries
-  for ((tries = 0; tries < 200; tries++)); do
+  for ((tries = 0; tries < 600; tries++)); do
     grep -q "$1" "$out/said.txt" && return
     kill -0 "$visitor" 2>/dev/null || return
     sleep 0.1
@@ -239,7 +239,7 @@ start_server() {
   "$libws" serve --chat --quiet --host "$host" --port "$port" >"$out/server.txt" &
   server=$!
   local tries
-  for ((tries = 0; tries < 100; tries++)); do
+  for ((tries = 0; tries < 600; tries++)); do
     url=$(sed -n 's/^listening on //p' "$out/server.txt")
     [ -z "$url" ] || return 0
     kill -0 "$server" 2>/dev/null || return 1

@@ -27,7 +27,7 @@ import urllib.error
 import urllib.request
 
 PROGRAM = None
-DEADLINE = 30
+DEADLINE = 60
 
 OK, FAILED, USAGE, REFUSED, TIMEOUT, TLS, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 

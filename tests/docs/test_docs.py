@@ -40,7 +40,7 @@ LENIENT = ["-Wno-unused-parameter", "-Wno-unused-variable", "-Wno-unused-functio
            "-Wno-unused-but-set-variable"]
 
 # What must happen happens long before; only a failing test takes so long.
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 settings = argparse.Namespace()
 

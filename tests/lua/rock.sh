@@ -73,14 +73,14 @@ has_its_files() {
 echoes() {
   local share=$folder/tree/share/lua/$version pid url
   export LUA_PATH="$share/?.lua;$share/?/init.lua" LUA_CPATH="$folder/tree/lib/lua/$version/?.so"
-  timeout 30 "$lua" "$top/examples/lua/echo_server.lua" 0 >"$folder/url" &
+  timeout 300 "$lua" "$top/examples/lua/echo_server.lua" 0 >"$folder/url" &
   pid=$!
-  for _ in $(seq 500); do
+  for _ in $(seq 6000); do
     [ -s "$folder/url" ] && break
     sleep 0.01
   done
   url=$(sed 's/listening on //' "$folder/url")
-  [ "$(echo hello | timeout 20 "$lua" "$top/examples/lua/echo_client.lua" "$url" | head -n 1)" = hello ]
+  [ "$(echo hello | timeout 60 "$lua" "$top/examples/lua/echo_client.lua" "$url" | head -n 1)" = hello ]
   local status=$?
   kill $pid
   wait $pid 2>/dev/null

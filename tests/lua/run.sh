@@ -82,7 +82,7 @@ with_rock() {
   local modules="$tree/share/lua/$version/?.lua;$tree/share/lua/$version/?/init.lua"
   shift
   LUA_PATH="$modules;$top/tests/lua/?.lua;;/usr/share/lua/5.2/?.lua" \
-    LUA_CPATH="$tree/lib/lua/$version/?.so;;" LIBWS_TEST_LUA=$lua timeout 600 "$@"
+    LUA_CPATH="$tree/lib/lua/$version/?.so;;" LIBWS_TEST_LUA=$lua timeout 1800 "$@"
 }
 
 run_specs() {

@@ -18,7 +18,7 @@ from libws.sync import connect
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples/python"
 
 # What must happen happens long before; only a failing test takes so long.
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class Program:
