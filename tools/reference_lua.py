@@ -8,7 +8,7 @@ TITLE = "Reference of the Lua modules"
 INTRODUCTION = """Times are seconds. For a limit or a time, `false` or `math.huge` means "none"; one
 that is left out has its default. A `?` behind a type means that it may be nil or
 left out. What goes wrong on the network is returned or comes as an event; misuse
-raises a table with `name`, `code` and `message`.
+raises a table with `name`, `code` and `message`, which begins with the line of the call.
 
 [`types.lua`](../lua/libws/types.lua) has the same for editors.
 """

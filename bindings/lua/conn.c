@@ -283,12 +283,6 @@ static int conn_set_streaming(lua_State *L) {
 
 /* -- Sending --------------------------------------------------------------- */
 
-/* What failed the connection comes as its events; only misuse raises. */
-static int settle(lua_State *L, int err) {
-  if (err == WS_ERR_RANDOM || err == WS_ERR_SEND_QUEUE_FULL) return 0;
-  return lws_raise_if(L, err, NULL);
-}
-
 /* How messages are sent: ws_conn_send() or ws_conn_send_borrowed(). */
 typedef int send_fn(ws_conn *conn, ws_message_type type, const void *data,
                     size_t len, unsigned flags);
@@ -305,7 +299,7 @@ static int send_with(send_fn *send, lua_State *L, conn_box *box, int index) {
   if (err == 0) {
     box->unfinished = flags & WS_SEND_FRAGMENT ? type : (ws_message_type)0;
   }
-  return settle(L, err);
+  return lws_settle_send(L, err);
 }
 
 /* conn:send(data, is_binary, is_fragment, is_uncompressed) */
@@ -316,31 +310,34 @@ static int conn_send(lua_State *L) {
 /* conn:send_message(message), of one made by message() */
 static int conn_send_message(lua_State *L) {
   ws_message *message = lws_check_message(L, 2);
-  return settle(L, ws_conn_send_message(check(L), message));
+  const int err = ws_conn_send_message(check(L), message);
+  /* Nor may there be an unfinished message of fragments. */
+  if (err == WS_ERR_INVALID_STATE) return lws_raise_err(L, err, NULL);
+  return lws_settle_send(L, err);
 }
 
 static int conn_ping(lua_State *L) {
   size_t len;
   const char *data = lws_check_control(L, 2, &len);
-  return settle(L, ws_conn_send_ping(check(L), data, len));
+  return lws_settle_send(L, ws_conn_send_ping(check(L), data, len));
 }
 
 static int conn_pong(lua_State *L) {
   size_t len;
   const char *data = lws_check_control(L, 2, &len);
-  return settle(L, ws_conn_send_pong(check(L), data, len));
+  return lws_settle_send(L, ws_conn_send_pong(check(L), data, len));
 }
 
 static int conn_close(lua_State *L) {
   const lws_close c = lws_check_close(L, 2);
-  return lws_raise_if(
-      L, ws_conn_close(check(L), c.code, c.reason, c.reason_len), NULL);
+  const int err = ws_conn_close(check(L), c.code, c.reason, c.reason_len);
+  return lws_settle_close(L, err, LWS_CODES_OF_BROWSER);
 }
 
 static int conn_close_with(lua_State *L) {
   const lws_close c = lws_check_close(L, 2);
-  return lws_raise_if(
-      L, ws_conn_close_with(check(L), c.code, c.reason, c.reason_len), NULL);
+  const int err = ws_conn_close_with(check(L), c.code, c.reason, c.reason_len);
+  return lws_settle_close(L, err, LWS_CODES_OF_WIRE);
 }
 
 /* -- Bytes out ------------------------------------------------------------- */

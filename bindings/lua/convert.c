@@ -82,12 +82,36 @@ lws_close lws_check_close(lua_State *L, int index) {
   return close;
 }
 
+int lws_settle_close(lua_State *L, int err, const char *codes) {
+  if (err == WS_ERR_INVALID_ACCESS) {
+    return lws_raise_err(L, err, codes);
+  } else if (err == WS_ERR_SYNTAX) {
+    return lws_raise(L, "SyntaxError", "reason: must be at most %d bytes",
+                     WS_MAX_CLOSE_REASON);
+  }
+  return lws_raise_if(L, err, NULL);
+}
+
+int lws_settle_send(lua_State *L, int err) {
+  if (err == 0 || err == WS_ERR_RANDOM || err == WS_ERR_SEND_QUEUE_FULL) {
+    return 0;
+  }
+  const bool is_early = err == WS_ERR_INVALID_STATE;
+  return lws_raise_err(L, err,
+                       is_early ? "the connection is not open yet" : NULL);
+}
+
 const char *lws_check_control(lua_State *L, int index, size_t *out_len) {
   if (lua_isnoneornil(L, index)) {
     *out_len = 0;
     return "";
   }
-  return lws_check_string(L, index, "data", out_len);
+  const char *data = lws_check_string(L, index, "data", out_len);
+  if (*out_len > WS_MAX_CONTROL_PAYLOAD) {
+    lws_raise(L, "TypeError", "data: must be at most %d bytes",
+              WS_MAX_CONTROL_PAYLOAD);
+  }
+  return data;
 }
 
 unsigned lws_send_flags(lua_State *L, int index) {

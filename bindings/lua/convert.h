@@ -40,6 +40,16 @@ typedef struct lws_close {
 
 lws_close lws_check_close(lua_State *L, int index);
 
+/* Raises what closing has found wrong with them; `codes` says which codes are
+ * allowed. Returns 0. */
+int lws_settle_close(lua_State *L, int err, const char *codes);
+#define LWS_CODES_OF_BROWSER "code: must be 1000, or from 3000 to 4999"
+#define LWS_CODES_OF_WIRE    "code: must be one that may be on the wire"
+
+/* Raises what sending has found wrong. What failed the connection comes as its
+ * events; only misuse raises. Returns 0. */
+int lws_settle_send(lua_State *L, int err);
+
 /* A ping's or pong's payload, "" when nil. */
 const char *lws_check_control(lua_State *L, int index, size_t *out_len);
 

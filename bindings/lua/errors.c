@@ -42,15 +42,38 @@ static int error_tostring(lua_State *L) {
   return 1;
 }
 
-void lws_push_error_class(lua_State *L) {
-  if (!luaL_newmetatable(L, ERROR_CLASS)) return;
-  lua_pushcfunction(L, error_tostring);
-  lua_setfield(L, -2, "__tostring");
+/* Whether a function is the application's: written in Lua, in a file outside of
+ * `folder`, that of libws. */
+static bool is_of_application(const lua_Debug *function, const char *folder) {
+  if (function->currentline <= 0) return false;
+  return folder == NULL ||
+         strncmp(function->source, folder, strlen(folder)) != 0;
+}
+
+/* [class] -> [class, "file:line: "], where the application has called; or "".
+ */
+static void push_where(lua_State *L) {
+  lua_getfield(L, -1, "folder");
+  const char *folder = lua_tostring(L, -1);
+  lua_Debug function;
+  for (int level = 0; lua_getstack(L, level, &function); level++) {
+    lua_getinfo(L, "Sl", &function);
+    if (!is_of_application(&function, folder)) continue;
+    lua_pushfstring(L, "%s:%d: ", function.short_src, function.currentline);
+    lua_remove(L, -2);
+    return;
+  }
+  lua_pop(L, 1);
+  lua_pushliteral(L, "");
 }
 
 /* [message] -> raises. */
 static int raise_top(lua_State *L, const char *name) {
   const lua_Integer code = dom_code(name);
+  lws_push_error_class(L);
+  push_where(L);
+  lua_pushvalue(L, -3);
+  lua_concat(L, 2); /* [message, class, "where: message"] */
   lua_createtable(L, 0, 3);
   lua_insert(L, -2);
   lua_setfield(L, -2, "message");
@@ -60,9 +83,30 @@ static int raise_top(lua_State *L, const char *name) {
     lua_pushinteger(L, code);
     lua_setfield(L, -2, "code");
   }
-  lws_push_error_class(L);
+  lua_insert(L, -2);
   lua_setmetatable(L, -2);
   return lua_error(L);
+}
+
+/* Error.raise(name, message): what is written in Lua raises the same. */
+static int error_raise(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  luaL_checkstring(L, 2);
+  lua_settop(L, 2);
+  return raise_top(L, name);
+}
+
+/* "raise" is set last: without it, memory ran out while the class was made. */
+void lws_push_error_class(lua_State *L) {
+  luaL_newmetatable(L, ERROR_CLASS);
+  lua_getfield(L, -1, "raise");
+  const bool is_complete = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  if (is_complete) return;
+  lua_pushcfunction(L, error_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_pushcfunction(L, error_raise);
+  lua_setfield(L, -2, "raise");
 }
 
 int lws_raise(lua_State *L, const char *name, const char *format, ...) {

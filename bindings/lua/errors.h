@@ -1,7 +1,8 @@
 /* errors.h - what the binding raises and returns.
  *
  * Misuse raises a table {name, code, message}, `name` being that of the
- * browser's exception; trouble with the network never raises. A call that
+ * browser's exception; its message begins with the line of the application, as
+ * those of Lua do. Trouble with the network never raises. A call that
  * reports it returns nil, message, code, where code is such as
  * "WS_ERR_CONNECT". */
 #ifndef LWS_ERRORS_H

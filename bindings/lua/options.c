@@ -22,8 +22,9 @@ static uint64_t check_count(lua_State *L, const char *name, uint64_t max,
   if (is_none(L)) return none;
   const lua_Number count =
       lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
-  if (!(count >= 1 && count <= (lua_Number)max)) {
-    lws_raise(L, "TypeError", "%s: must be a count of at least 1", name);
+  if (!(count >= 1 && count <= (lua_Number)max) ||
+      count != (lua_Number)(uint64_t)count) {
+    lws_raise(L, "TypeError", "%s: must be a whole number of at least 1", name);
   }
   return (uint64_t)count;
 }

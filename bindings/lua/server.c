@@ -125,7 +125,7 @@ static int server_close(lua_State *L) {
   }
   const int err =
       ws_server_close(server, c.code, c.reason, c.reason_len, deadline);
-  return lws_raise_if(L, err, NULL);
+  return lws_settle_close(L, err, LWS_CODES_OF_WIRE);
 }
 
 static int server_stop_listening(lua_State *L) {

@@ -119,14 +119,6 @@ static int socket_set_request_headers(lua_State *L) {
 
 /* -- Sending --------------------------------------------------------------- */
 
-/* What failed the connection comes as its events; only misuse raises. */
-static int settle(lua_State *L, int err) {
-  if (err == 0 || err == WS_ERR_RANDOM || err == WS_ERR_SEND_QUEUE_FULL) {
-    return 0;
-  }
-  return lws_raise_err(L, err, NULL);
-}
-
 /* socket:send(data, is_binary, is_fragment, is_uncompressed) */
 static int socket_send(lua_State *L) {
   lws_socket *handle = check_handle(L);
@@ -139,19 +131,19 @@ static int socket_send(lua_State *L) {
   if (err == 0) {
     handle->unfinished = flags & WS_SEND_FRAGMENT ? type : (ws_message_type)0;
   }
-  return settle(L, err);
+  return lws_settle_send(L, err);
 }
 
 static int socket_ping(lua_State *L) {
   size_t len;
   const char *data = lws_check_control(L, 2, &len);
-  return settle(L, ws_socket_ping(check(L), data, len));
+  return lws_settle_send(L, ws_socket_ping(check(L), data, len));
 }
 
 static int socket_pong(lua_State *L) {
   size_t len;
   const char *data = lws_check_control(L, 2, &len);
-  return settle(L, ws_socket_pong(check(L), data, len));
+  return lws_settle_send(L, ws_socket_pong(check(L), data, len));
 }
 
 /* -- Closing --------------------------------------------------------------- */
@@ -159,14 +151,14 @@ static int socket_pong(lua_State *L) {
 static int socket_close(lua_State *L) {
   const lws_close c = lws_check_close(L, 2);
   const int err = ws_socket_close(check(L), c.code, c.reason, c.reason_len);
-  return lws_raise_if(L, err, NULL);
+  return lws_settle_close(L, err, LWS_CODES_OF_BROWSER);
 }
 
 static int socket_close_with(lua_State *L) {
   const lws_close c = lws_check_close(L, 2);
   const int err =
       ws_socket_close_with(check(L), c.code, c.reason, c.reason_len);
-  return lws_raise_if(L, err, NULL);
+  return lws_settle_close(L, err, LWS_CODES_OF_WIRE);
 }
 
 static int socket_terminate(lua_State *L) {

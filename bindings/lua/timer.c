@@ -23,7 +23,7 @@ static int timer_set(lua_State *L) {
   const lws_ward *ward = luaL_checkudata(L, 1, TIMER_TYPE);
   uint64_t delay = WS_NO_DEADLINE;
   if (!lua_isnoneornil(L, 2)) {
-    delay = lws_check_milliseconds(L, 2, "delay", WS_NO_DEADLINE);
+    delay = lws_check_milliseconds(L, 2, "seconds", WS_NO_DEADLINE);
   }
   if (ward->object != NULL) ws_timer_set(ward->object, delay);
   return 0;

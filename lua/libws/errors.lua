@@ -1,18 +1,17 @@
 --- Errors: what is raised for misuse, and where the errors of handlers go.
 --
--- Misuse raises a table {name, code, message} that prints as "name: message".
--- Its metatable belongs to the C modules, which raise the same.
+-- Misuse raises a table {name, code, message} that prints as "name: message". The C
+-- modules raise it, and have its metatable.
 
 local native = package.loaded["libws.core"] or require "libws.codec"
 
 local errors = {}
 
--- The codes that WebIDL gives these names; TypeError has none.
-local codes = { InvalidStateError = 11, SyntaxError = 12, InvalidAccessError = 15 }
+-- Where libws is: what stands in these files is never where the misuse is.
+native.Error.folder = debug.getinfo(1, "S").source:match "^(.*)errors%.lua$"
 
 function errors.raise(name, format, ...)
-  local message = select("#", ...) > 0 and format:format(...) or format
-  error(setmetatable({ name = name, code = codes[name], message = message }, native.Error))
+  native.Error.raise(name, select("#", ...) > 0 and format:format(...) or format)
 end
 
 --- Writes an error nobody caught to stderr. `libws.onerror` takes its place.

@@ -90,7 +90,7 @@ local function open(url, protocols, given)
   url = check_url(url)
   local c_options, own = options.split(options.check(given, "options"), { loop = true })
   tls.make_client(c_options)
-  local loop = own.loop or libws.loop()
+  local loop = Loop.check(own.loop) or libws.loop()
   local handle, id = loop.handle:open(url, protocols, c_options)
   url = handle:url()
   local ws = websocket.new(handle, {
@@ -125,7 +125,7 @@ end
 
 --- Starts a server. Returns it; or nil, message, code.
 function libws.serve(given)
-  return Server.new(options.check(given, "serve").loop or libws.loop(), given)
+  return Server.new(Loop.check(options.check(given, "serve").loop) or libws.loop(), given)
 end
 
 --- Make TLS contexts that many sockets or servers share. Return them; or nil,

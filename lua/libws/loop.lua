@@ -48,6 +48,8 @@ function Loop.new(options)
     spare_timers = {},
     -- Which coroutines are ours, and who handles what they die of.
     guards = setmetatable({}, { __mode = "k" }),
+    -- What a coroutine waits for, by coroutine; see is_waiting().
+    parked = setmetatable({}, { __mode = "k" }),
     -- What is being dispatched: an event, its listeners, which is the next.
     event = nil,
     listeners = nil,
@@ -59,6 +61,14 @@ function Loop.new(options)
     -- Another event loop that this one runs in; see Loop:attach().
     host = nil,
   }, Loop)
+  return loop
+end
+
+--- Checks the option `loop`, nil for none.
+function Loop.check(loop)
+  if loop ~= nil and getmetatable(loop) ~= Loop then
+    errors.raise("TypeError", "loop: Loop expected, got %s", type(loop))
+  end
   return loop
 end
 
@@ -101,16 +111,56 @@ end
 --- Calls fn(...) in a coroutine of its own. `on_error(err)` is called when it
 -- raises, after the error has been reported.
 function Loop:spawn(fn, on_error, ...)
+  if type(fn) ~= "function" then
+    errors.raise("TypeError", "spawn: function expected, got %s", type(fn))
+  end
   local co = create(fn)
   self.guards[co] = on_error or false
   return self:settle(co, resume(co, ...))
 end
 
+--- Whether a waiter still waits. Its coroutine may have been closed, or its wait
+-- have ended with an error: in PUC Lua 5.1 under pcall, which cannot be yielded
+-- across.
+local function is_waiting(loop, waiter)
+  local co = waiter.co
+  return not co or loop.parked[co] == waiter and status(co) == "suspended"
+end
+
+--- Has the coroutine wait. Resumed by somebody else, such as a scheduler that
+-- resumes all of its coroutines, it goes on waiting.
+local function park(loop, waiter)
+  loop.parked[waiter.co] = waiter
+  if is_hosts(loop, waiter.co) then
+    loop.host.park(waiter)
+    return
+  end
+  repeat
+    yield(IS_PARKED)
+  until waiter.is_awake
+end
+
+--- Takes away who waits there.
+local function take_waiter(loop, place, key)
+  local waiter = place[key]
+  place[key] = nil
+  if waiter.timer then
+    loop:clear_timer(waiter.timer)
+  end
+  return waiter
+end
+
 --- Has the caller wait until wake(place, key). In a coroutine it yields, outside
 -- it runs the loop. Returns false if `timeout` seconds went by before.
 function Loop:suspend(place, key, timeout)
+  if timeout and type(timeout) ~= "number" then
+    errors.raise("TypeError", "timeout: number expected, got %s", type(timeout))
+  end
   if place[key] then
-    errors.raise("InvalidStateError", "another coroutine is waiting for the same already")
+    if is_waiting(self, place[key]) then
+      errors.raise("InvalidStateError", "another coroutine is waiting for the same already")
+    end
+    take_waiter(self, place, key)
   end
   local waiter = { co = current(), is_awake = false, is_late = false }
   if timeout then
@@ -120,12 +170,10 @@ function Loop:suspend(place, key, timeout)
     end)
   end
   place[key] = waiter
-  if not waiter.co then
-    self:run_until_awake(place, key, waiter)
-  elseif is_hosts(self, waiter.co) then
-    self.host.park(waiter)
+  if waiter.co then
+    park(self, waiter)
   else
-    yield(IS_PARKED)
+    self:run_until_awake(place, key, waiter)
   end
   return not waiter.is_late
 end
@@ -151,21 +199,21 @@ end
 
 --- Wakes who waits there, if anybody does.
 function Loop:wake(place, key)
-  local waiter = place[key]
-  if not waiter then
+  if not place[key] then
     return
   end
-  place[key] = nil
-  waiter.is_awake = true
-  if waiter.timer then
-    self:clear_timer(waiter.timer)
-  end
-  if not waiter.co then
-    return
-  elseif is_hosts(self, waiter.co) then
-    self.host.unpark(waiter)
-  else
-    self:settle(waiter.co, resume(waiter.co))
+  local waiter = take_waiter(self, place, key)
+  local co = waiter.co
+  if not co then
+    waiter.is_awake = true
+  elseif is_waiting(self, waiter) then
+    waiter.is_awake = true
+    self.parked[co] = nil
+    if is_hosts(self, co) then
+      self.host.unpark(waiter)
+    else
+      self:settle(co, resume(co))
+    end
   end
 end
 
@@ -374,6 +422,9 @@ end
 
 --- Waits so many seconds.
 function Loop:sleep(seconds)
+  if type(seconds) ~= "number" then
+    errors.raise("TypeError", "sleep: number expected, got %s", type(seconds))
+  end
   self:suspend({}, "is_asleep", seconds)
 end
 

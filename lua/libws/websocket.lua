@@ -14,6 +14,7 @@
 local errors = require "libws.errors"
 local event = require "libws.event"
 local headers = require "libws.headers"
+local options = require "libws.options"
 local target = require "libws.target"
 
 local CONNECTING, OPEN, CLOSING, CLOSED = 0, 1, 2, 3
@@ -203,13 +204,13 @@ local function follow(signal, ws, kind, listener)
 end
 
 --- Options: once, and signal, whose event "abort" takes the listener away.
-function WebSocket:addEventListener(kind, listener, options)
+function WebSocket:addEventListener(kind, listener, o)
   check_self(self, "addEventListener")
-  local signal = type(options) == "table" and options.signal or nil
+  local signal = type(o) == "table" and o.signal or nil
   if signal and signal.aborted then
     return
   end
-  target.add(self._listeners, kind, listener, options)
+  target.add(self._listeners, kind, listener, o)
   if signal and listener ~= nil then
     follow(signal, self, kind, listener)
   end
@@ -240,22 +241,24 @@ end
 
 --- Sends a message. Options: binary, compress (default true), fin (false: more of
 -- the same message follows).
-function WebSocket:send(data, options)
+function WebSocket:send(data, o)
   local handle = check_self(self, "send")
-  if options == nil then
+  if o == nil then
     handle:send(data, false)
   else
-    handle:send(data, options.binary, options.fin == false, options.compress == false)
+    options.check(o, "send")
+    handle:send(data, o.binary, o.fin == false, o.compress == false)
   end
 end
 
-function WebSocket:sendBinary(data, options)
-  check_self(self, "sendBinary"):send(
-    data,
-    true,
-    options and options.fin == false,
-    options and options.compress == false
-  )
+function WebSocket:sendBinary(data, o)
+  local handle = check_self(self, "sendBinary")
+  if o == nil then
+    handle:send(data, true)
+  else
+    options.check(o, "sendBinary")
+    handle:send(data, true, o.fin == false, o.compress == false)
+  end
 end
 
 function WebSocket:ping(data)
@@ -268,14 +271,24 @@ end
 
 -- -- Closing -------------------------------------------------------------------
 
+--- A full inbox does not stop a socket that is closing: it gets no more messages,
+-- and has to read the Close frame.
+local function update_pause(ws)
+  local inbox = ws._inbox
+  local is_full = inbox and inbox.is_full and ws._handle:ready_state() < CLOSING
+  ws._handle:set_paused(ws._is_paused or is_full)
+end
+
 function WebSocket:close(code, reason)
   check_self(self, "close"):close(code, reason)
+  update_pause(self)
   update_root(self)
 end
 
 --- close() with every code that may be on the wire.
 function WebSocket:closeWith(code, reason)
   check_self(self, "closeWith"):close_with(code, reason)
+  update_pause(self)
   update_root(self)
 end
 
@@ -286,10 +299,6 @@ function WebSocket:terminate()
 end
 
 -- -- Reading and backpressure --------------------------------------------------
-
-local function update_pause(ws)
-  ws._handle:set_paused(ws._is_paused or (ws._inbox and ws._inbox.is_full))
-end
 
 --- Reads nothing until resume(), so that the peer has to wait.
 function WebSocket:pause()
@@ -478,22 +487,27 @@ function WebSocket:setRequestHeaders(values)
   check_self(self, "setRequestHeaders"):set_request_headers(values)
 end
 
+local function check_of_server(ws, method)
+  local handle = check_self(ws, method)
+  if not ws._server then
+    errors.raise("InvalidStateError", "%s: only sockets of a server can", method)
+  end
+  return handle
+end
+
 function WebSocket:subscribe(topic)
-  check_self(self, "subscribe"):subscribe(topic)
+  check_of_server(self, "subscribe"):subscribe(topic)
 end
 
 function WebSocket:unsubscribe(topic)
-  check_self(self, "unsubscribe"):unsubscribe(topic)
+  check_of_server(self, "unsubscribe"):unsubscribe(topic)
 end
 
 --- Sends to all subscribers of a topic but this socket.
-function WebSocket:publish(topic, data, options)
-  check_self(self, "publish")
-  if not self._server then
-    errors.raise("InvalidStateError", "publish: only sockets of a server can")
-  end
+function WebSocket:publish(topic, data, o)
+  check_of_server(self, "publish")
   local all = { except = self }
-  for name, value in pairs(options or {}) do
+  for name, value in pairs(options.check(o, "publish")) do
     all[name] = value
   end
   self._server:publish(topic, data, all)

@@ -556,15 +556,8 @@ end
 --- nginx does not tell.
 function Connection.tls_info() end
 
-local function refuse(method, who)
-  return function()
-    errors.raise("InvalidStateError", "%s: only sockets of %s can", method, who)
-  end
+function Connection.set_request_headers()
+  errors.raise("InvalidStateError", "setRequestHeaders: only sockets of libws.WebSocket can")
 end
-
--- Of upgrade()'s sockets, libws.resty.worker replaces the first two.
-Connection.subscribe = refuse("subscribe", "a server")
-Connection.unsubscribe = refuse("unsubscribe", "a server")
-Connection.set_request_headers = refuse("setRequestHeaders", "libws.WebSocket")
 
 return connection

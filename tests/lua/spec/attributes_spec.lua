@@ -27,7 +27,7 @@ describe("a WebSocket", function()
       local err = raises("TypeError", function()
         ws[name] = 5
       end)
-      assert.are.equal(name .. " is read-only", err.message)
+      assert.is_truthy(err.message:find(": " .. name .. " is read-only", 1, true))
       assert.are.equal(value, ws[name])
     end
   end)
@@ -134,6 +134,59 @@ describe("a WebSocket", function()
     assert.are.equal("SyntaxError", err.name)
     assert.are.equal(12, err.code)
     assert.are.equal("SyntaxError: " .. err.message, tostring(err))
+  end)
+
+  it("raises with the line of the application (row 394)", function()
+    local ws = support.new "ws://h/"
+    local here = debug.getinfo(1, "S").short_src
+    local function line_of(fn, ...)
+      local ok, err = pcall(fn, ...)
+      assert.is_false(ok)
+      return err.message:match "^(.-:%d+): "
+    end
+    local line = debug.getinfo(1, "l").currentline
+    assert.are.equal(("%s:%d"):format(here, line + 2), line_of(function()
+      ws:close(1001)
+    end))
+    assert.are.equal(("%s:%d"):format(here, line + 5), line_of(function()
+      ws.url = "ws://o/"
+    end))
+    assert.are.equal(("%s:%d"):format(here, line + 8), line_of(function()
+      libws.connect("ws://h/", { max_mesage = 1 })
+    end))
+    local in_coroutine = coroutine.wrap(function()
+      local _, err = pcall(ws.send, ws, 5)
+      return err.message:match "^(.-:%d+): "
+    end)
+    assert.are.equal(("%s:%d"):format(here, line + 11), in_coroutine())
+  end)
+
+  it("says what is wrong with an argument (row 394)", function()
+    local ws = assert(support.connect(support.serve_echo().url))
+    local connecting = support.new "ws://127.0.0.1:1/"
+    for _, case in ipairs {
+      { "timeout: number expected, got string", ws.receive, ws, "x" },
+      { "sleep: number expected, got nil", support.loop.sleep, support.loop },
+      { "spawn: function expected, got nil", libws.spawn },
+      { "send: table expected, got boolean", ws.send, ws, "x", true },
+      { "sendBinary: table expected, got number", ws.sendBinary, ws, "x", 1 },
+      { "data: must be at most 125 bytes", ws.ping, ws, ("x"):rep(126) },
+      { "reason: must be at most 123 bytes", ws.close, ws, 1000, ("x"):rep(124) },
+      { "code: must be 1000, or from 3000 to 4999", ws.close, ws, 1001 },
+      { "code: must be one that may be on the wire", ws.closeWith, ws, 1006 },
+      { "subscribe: only sockets of a server can", ws.subscribe, ws, "topic" },
+      { "publish: only sockets of a server can", ws.publish, ws, "topic", "x" },
+      { "the connection is not open yet", connecting.send, connecting, "x" },
+      { "loop: Loop expected, got table", libws.connect, "ws://h/", { loop = {} } },
+      { "loop: Loop expected, got string", libws.serve, { port = 0, loop = "x" } },
+      { "max_message: must be a whole number of at least 1", libws.connect, "ws://h/", { max_message = 1.5 } },
+    } do
+      local ok, err = pcall(support.unpack(case, 2))
+      assert.is_false(ok)
+      assert.are.equal(case[1], err.message:match "^[^:]*:%d+: (.*)")
+    end
+    connecting:terminate()
+    ws:close()
   end)
 
   it("has integers where Lua has them (row 399)", function()

@@ -216,6 +216,74 @@ describe("calls that wait", function()
     raises("InvalidStateError", ws.receive, ws, 0)
   end)
 
+  it("do not hinder a close by what nobody has received", both(function()
+    local server = support.serve {
+      onconnection = function(ws)
+        for _ = 1, 64 do
+          ws:send "x"
+        end
+      end,
+    }
+    local ws = assert(support.connect(server.url))
+    while ws:stats().messages_received < 16 do
+      support.loop:sleep(0)
+    end
+    ws:close()
+    assert.are.same({ 1005, "", true }, { ws:waitClosed(4) })
+    assert.are.equal("x", (ws:receive()))
+  end))
+
+  it("go on waiting when somebody else resumes them", function()
+    local url = support.serve_echo().url
+    local got
+    local co = coroutine.create(function()
+      local ws = assert(support.connect(url))
+      ws:send "x"
+      local data = ws:receive()
+      support.loop:sleep(0.001)
+      got = data
+    end)
+    while coroutine.status(co) ~= "dead" do
+      assert(coroutine.resume(co))
+      support.loop:step(0)
+    end
+    assert.are.equal("x", got)
+  end)
+
+  it("may end with an error, and be made again", function()
+    local ws = assert(support.connect(support.serve_echo().url))
+    local got
+    support.loop:spawn(function()
+      -- PUC Lua 5.1 cannot yield here.
+      pcall(ws.receive, ws, 0.001)
+      pcall(support.loop.sleep, support.loop, 0.001)
+      local _, why = ws:receive(0.005)
+      ws:send "x"
+      got = { why, ws:receive(5) }
+    end)
+    support.run_until(function()
+      return got
+    end)
+    support.settle()
+    assert.are.same({ "timeout", "x", false, true }, got)
+  end)
+
+  if coroutine.close then
+    it("may be given up with their coroutine", function()
+      local ws = assert(support.connect(support.serve_echo().url))
+      for _, timeout in ipairs { false, 0.001 } do
+        local co = coroutine.create(function()
+          ws:receive(timeout)
+        end)
+        coroutine.resume(co)
+        assert.is_true(coroutine.close(co))
+        support.loop:sleep(0.005)
+      end
+      ws:send "x"
+      assert.are.equal("x", (ws:receive(5)))
+    end)
+  end
+
   it("keep what came before listeners did", function()
     local server = support.serve {
       onconnection = function(ws)
