@@ -25,7 +25,12 @@ end
 
 function frames.new(class, given)
   local timeout = given and given.timeout
-  return setmetatable({ ws = false, fatal = false, timeout = timeout and timeout / MILLISECONDS }, class)
+  return setmetatable({
+    ws = false,
+    fatal = false,
+    has_ended = false, -- recv_frame() has returned the Close frame.
+    timeout = timeout and timeout / MILLISECONDS,
+  }, class)
 end
 
 --- In milliseconds.
@@ -45,11 +50,12 @@ function Frames:recv_frame()
   elseif binary == "timeout" then
     return nil, nil, "failed to receive: timeout"
   end
-  self.fatal = true
-  if code == 1006 then
-    return nil, nil, "failed to receive: closed"
+  if code ~= 1006 and not self.has_ended then
+    self.has_ended = true
+    return reason, "close", code ~= 1005 and code or nil
   end
-  return reason, "close", code ~= 1005 and code or nil
+  self.fatal = true
+  return nil, nil, "failed to receive: closed"
 end
 
 --- Sends by `send(ws)`. Returns a count of bytes; or nil, message.

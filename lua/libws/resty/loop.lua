@@ -10,7 +10,8 @@ local event = require "libws.event"
 local semaphore = require "ngx.semaphore"
 local target = require "libws.target"
 
-local running = coroutine.running
+local get_request = require("resty.core.base").get_request
+local running, status = coroutine.running, coroutine.status
 local spawn = ngx.thread.spawn
 local PHASE, IS_STOPPED, TARGET, TYPE = event.PHASE, event.IS_STOPPED, event.TARGET, event.TYPE
 
@@ -26,16 +27,32 @@ loop.roots, loop.sockets = nothing, nothing
 
 -- -- Waiting -------------------------------------------------------------------
 
+--- Whether the light thread of a gate still waits: it may have been killed. nginx
+-- knows the threads of the running request only.
+local function is_waiting(gate)
+  return gate.request ~= get_request() or status(gate.thread) ~= "dead"
+end
+
+local function check_timeout(timeout)
+  if timeout and type(timeout) ~= "number" then
+    errors.raise("TypeError", "timeout: number expected, got %s", type(timeout))
+  elseif timeout and (timeout < 0 or timeout ~= timeout) then
+    errors.raise("TypeError", "timeout: must be a time in seconds")
+  end
+end
+
 --- Has the running light thread wait until wake(ws, key). Returns false if
 -- `timeout` seconds went by before.
 function loop.suspend(_, ws, key, timeout)
-  if ws[key] then
+  check_timeout(timeout)
+  if ws[key] and is_waiting(ws[key]) then
     errors.raise("InvalidStateError", "another light thread is waiting for the same already")
   end
   local gate = semaphore.new()
+  gate.request, gate.thread = get_request(), running()
   ws[key] = gate
   ws._handle:let_others_read()
-  local is_awake, problem = gate:wait(timeout or FOREVER)
+  local is_awake, problem = gate:wait(math.min(timeout or FOREVER, FOREVER))
   if ws[key] == gate then
     ws[key] = nil
   end

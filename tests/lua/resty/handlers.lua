@@ -72,6 +72,45 @@ function handlers.limit()
   log_close(ws, "limit")
 end
 
+--- A light thread that is killed while it waits leaves its place to others.
+handlers["receive-killed"] = function()
+  local ws = resty.upgrade()
+  local function wait_for(method)
+    return ngx.thread.spawn(function()
+      ws[method](ws)
+    end)
+  end
+  local killed, other = wait_for "receive", wait_for "waitClosed"
+  local ok, err = pcall(ws.receive, ws, 0)
+  ws:send(tostring(ok) .. " " .. err.name)
+  ngx.thread.kill(killed)
+  ws:send((ws:receive(5)))
+  ws:close()
+  ngx.thread.wait(other)
+end
+
+--- Timeouts that are none.
+handlers["receive-misuse"] = function()
+  local ws = resty.upgrade()
+  for _, timeout in ipairs { "x", -1, 0 / 0 } do
+    local ok, err = pcall(ws.receive, ws, timeout)
+    ws:send(tostring(ok) .. " " .. err.message:match ": (.*)")
+  end
+  ws:send((ws:receive(math.huge)))
+  ws:close()
+end
+
+--- A client that leaves without having read all that was sent.
+handlers["close-unread"] = function()
+  local ws = resty.upgrade()
+  ws:send "go"
+  while not (ws._inbox and ws._inbox.is_full) do
+    ngx.sleep(0.001)
+  end
+  ws:close()
+  log("unread closed ", ws:waitClosed(4))
+end
+
 handlers["receive-timeout"] = function()
   local ws = resty.upgrade()
   local data, problem = ws:receive(0.01)
@@ -420,11 +459,13 @@ handlers["frames-server"] = function()
   end
   while true do
     local data, kind, problem = wb:recv_frame()
-    if not data then
+    if wb.fatal then
       return log("recv_frame: ", problem)
     elseif kind == "close" then
       wb:send_close(1000, "")
-      return log("close: ", problem, " ", data)
+      log("close: ", problem, " ", data)
+      log("after it: ", select(3, wb:recv_frame()))
+      return
     elseif kind == "text" then
       wb:send_text(data)
     elseif kind == "binary" then

@@ -16,6 +16,7 @@ def test_a_server(nginx, connect):
     assert client.read().opcode == PONG
     assert client.close(3000, "bye") == 3000
     nginx.wait_for_log("close: 3000 bye")
+    nginx.wait_for_log("after it: failed to receive: closed")
 
 
 def test_a_server_and_a_client_that_vanishes(nginx, connect):

@@ -95,6 +95,33 @@ def test_a_receive_that_times_out_loses_nothing(connect):
     assert client.read_message() == b"then 1000"
 
 
+def test_a_killed_light_thread_waits_no_more(connect):
+    client = connect("receive-killed")
+    assert client.read_message() == b"false InvalidStateError"
+    client.send("a")
+    assert client.read_message() == b"a"
+    client.answer_close(client.read())
+
+
+def test_a_wrong_timeout_harms_nothing(connect):
+    client = connect("receive-misuse")
+    assert client.read_message() == b"false timeout: number expected, got string"
+    for _ in range(2):
+        assert client.read_message() == b"false timeout: must be a time in seconds"
+    client.send("a")
+    assert client.read_message() == b"a"
+    client.answer_close(client.read())
+
+
+def test_unread_messages_do_not_hinder_a_close(nginx, connect):
+    client = connect("close-unread")
+    assert client.read_message() == b"go"
+    for _ in range(64):
+        client.send("x")
+    client.answer_close(client.read())
+    nginx.wait_for_log("unread closed 1005true")
+
+
 def test_receive_tells_the_end(nginx, connect):
     connect("receive-closed").close(3000, "bye")
     nginx.wait_for_log("received closed 3000 bye")

@@ -36,7 +36,7 @@ function Client:connect(uri, options)
   if not ws then
     return nil, problem
   end
-  self.ws, self.fatal = ws, false
+  self.ws, self.fatal, self.has_ended = ws, false, false
   return true
 end
 
