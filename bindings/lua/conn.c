@@ -479,6 +479,18 @@ static int conn_queued(lua_State *L) {
   return 1;
 }
 
+/* [metatable] -> [metatable, shared input]. It belongs to the state, for which
+ * the module may be loaded more than once. */
+static void push_shared_input(lua_State *L) {
+  lua_getfield(L, -1, "shared_input");
+  if (!lua_isnil(L, -1)) return;
+  lua_pop(L, 1);
+  shared_input *shared = lua_newuserdata(L, sizeof(*shared));
+  shared->is_taken = false;
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "shared_input");
+}
+
 void lws_conn_register(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"free", conn_free},
@@ -516,8 +528,9 @@ void lws_conn_register(lua_State *L) {
   lws_register_type(L, conn_type, none, conn_free);
   luaL_getmetatable(L, conn_type);
   lua_getfield(L, -1, "__index");
-  shared_input *shared = lua_newuserdata(L, sizeof(*shared));
-  shared->is_taken = false;
+  lua_insert(L, -2);
+  push_shared_input(L);
+  lua_remove(L, -2);
   luaL_setfuncs(L, methods, 1);
-  lua_pop(L, 2);
+  lua_pop(L, 1);
 }

@@ -86,5 +86,17 @@ local function in_memory()
   end
 end
 
+--- What a connection holds outlives the module that made it.
+local function loaded_again()
+  local conn = codec.conn("server", 0)
+  conn:feed "GET / HTTP/1.1\r\n"
+  package.loaded["libws.codec"] = nil
+  require "libws.codec"
+  collectgarbage()
+  collectgarbage()
+  conn:free()
+end
+
 in_memory()
 over_sockets()
+loaded_again()
