@@ -30,11 +30,13 @@ static ws_socket *check(lua_State *L) {
 
 /* WHATWG WebSockets 7: "If a WebSocket object is garbage collected while its
  * connection is still open, the user agent must start the WebSocket closing
- * handshake, with no status code for the Close message." */
+ * handshake, with no status code for the Close message." One that is paused has
+ * to read the answer. */
 static int socket_gc(lua_State *L) {
   lws_socket *handle = lws_check_socket(L, 1);
   if (handle->socket == NULL) return 0;
   (void)ws_socket_close(handle->socket, 0, NULL, 0);
+  ws_socket_resume(handle->socket);
   ws_socket_release(handle->socket);
   handle->socket = NULL;
   return 0;

@@ -120,6 +120,27 @@ describe("the collector", function()
     assert.is_true(weak.ws == nil)
   end)
 
+  it("has a socket read on that nobody can receive from", function()
+    local server = support.serve {
+      onconnection = function(ws)
+        for _ = 1, 64 do
+          ws:send "x"
+        end
+      end,
+    }
+    local function open_and_forget_unread()
+      local ws = assert(support.connect(server.url, { close_timeout = false }))
+      while ws:stats().messages_received < 16 do
+        support.loop:step(0.005)
+      end
+    end
+    open_and_forget_unread()
+    collect()
+    support.run_until(function()
+      return support.loop:stats().sockets == 0
+    end)
+  end)
+
   it("leaves a socket that a coroutine waits for", function()
     local got
     local peer, weak = open_and_forget(function(ws)
