@@ -215,7 +215,7 @@ static void slow_and_long_heads_are_given_up(void **state) {
   net *n = *state;
   ws_conn_options conn;
   ws_conn_options_init(&conn);
-  conn.handshake_timeout = 60;
+  conn.handshake_timeout = 500; /* What they say comes first. */
   ws_server_options options = defaults();
   options.conn = &conn;
   net_serve(n, &options);
