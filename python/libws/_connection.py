@@ -54,16 +54,30 @@ class Pieces:
     """Messages that come in pieces, after recv_streaming() was called once.
 
     Messages that were queued before come whole, which is taken as one piece.
-    Whoever stops in the middle of a message leaves the rest to be passed over.
+    Whoever stops in the middle of a message leaves the rest to be passed over,
+    even if nobody says so: a generator that is dropped hears of it later.
     """
 
     def __init__(self) -> None:
         self._is_wanted = False
         self._taken: list[bytes] = []  # By a recv() that has not come to the end.
         self._decoder: codecs.IncrementalDecoder | None = None
+        self._is_split = False  # A part of the message was handed on.
+        self._turn = 0  # That of the recv_streaming() that gets the pieces.
+
+    def begin(self) -> int:
+        """A recv_streaming() begins. Returns its turn."""
+        self._end_turn()
+        return self._turn
+
+    def finish(self, turn: int) -> None:
+        """It ends. If that is before the end of the message, the rest is passed over."""
+        if turn == self._turn:
+            self.skip()
 
     def join(self, item: Data | Piece) -> Data | None:
         """Takes a piece; returns the message that is complete now."""
+        self._end_turn()
         if not isinstance(item, tuple):
             return item
         data, is_text, is_first, is_last = item
@@ -76,6 +90,11 @@ class Pieces:
         self.skip()
         return whole.decode() if is_text else whole
 
+    def check(self, turn: int) -> None:
+        """Raises RuntimeError if something else has been received since begin()."""
+        if turn != self._turn:
+            raise RuntimeError("the rest of the message was passed over by another call")
+
     def split(self, item: Data | Piece, decode: bool | None) -> tuple[Data, bool]:
         """Takes a piece; returns what to hand on and whether the message ends."""
         if not isinstance(item, tuple):
@@ -85,6 +104,7 @@ class Pieces:
             return b"", False
         data = b"".join([*self._taken, data])
         self._taken.clear()
+        self._is_split = True
         piece: Data = data
         if is_text if decode is None else decode:
             # A character may be cut in two.
@@ -98,8 +118,15 @@ class Pieces:
     def skip(self) -> None:
         """Passes over what is left of the message."""
         self._is_wanted = False
+        self._is_split = False
         self._taken.clear()
         self._decoder = None
+
+    def _end_turn(self) -> None:
+        """Somebody else receives now, and gets whole messages only."""
+        self._turn += 1
+        if self._is_split:
+            self.skip()
 
     def _wants(self, is_first: bool) -> bool:
         if is_first:
@@ -178,7 +205,9 @@ class BaseConnection(Generic[Waiter]):
     CLOSING: ClassVar[State] = State.CLOSING
     CLOSED: ClassVar[State] = State.CLOSED
 
-    _socket: WebSocket  # Or an EngineSocket, which looks the same from here.
+    # Or an EngineSocket, which looks the same from here. Not there yet in the
+    # hooks of a handshake.
+    _socket: WebSocket
     _max_queue: int | None
 
     _request: Any = None

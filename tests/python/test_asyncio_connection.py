@@ -361,6 +361,40 @@ async def test_rest_of_an_abandoned_message_is_passed_over():
 
 
 @async_test
+async def test_rest_of_a_message_is_passed_over_at_once():
+    """A generator that is left by `break` hears of it in a later turn of the loop."""
+    frames = [*pieces_of((TEXT, [b"a", b"b", b"c"]), (BINARY, [b"1", b"2"]), (TEXT, [b"end"]))]
+    script = Gated(*frames)
+    async with peering(script) as peer:
+        ws = await connect(peer.url)
+        await script.start(ws)
+        async for piece in ws.recv_streaming():
+            assert piece == "a"
+            await until(lambda: ws._socket._queued == len(frames) - 1)
+            break
+        assert await ws.recv() == b"12"
+        await turns()
+        assert [message async for message in ws] == ["end"]
+
+
+@async_test
+async def test_stream_of_an_abandoned_message_does_not_go_on_with_another():
+    frames = pieces_of((TEXT, [b"a", b"b"]), (TEXT, [b"1", b"2"]), (TEXT, [b"x", b"y"]))
+    script = Gated(*frames)
+    async with peering(script) as peer:
+        ws = await connect(peer.url)
+        await script.start(ws)
+        stream, other = ws.recv_streaming(), ws.recv_streaming()
+        assert await anext(stream) == "a"
+        assert await anext(other) == "1"
+        with pytest.raises(RuntimeError, match="passed over"):
+            await anext(stream)
+        assert await anext(other) == "2"
+        assert await ws.recv_many() == ["xy"]
+        await ws.wait_closed()
+
+
+@async_test
 async def test_cancelled_recv_loses_no_piece():
     may_begin, may_go_on = threading.Event(), threading.Event()
 

@@ -148,6 +148,27 @@ def test_streaming_yields_pieces():
         assert ws.recv(LIMIT) == "whole"
 
 
+def test_stream_of_an_abandoned_message_does_not_go_on_with_another():
+    may_begin = threading.Event()
+
+    def script(wire):
+        wire.open().send(TEXT, b"first")
+        assert may_begin.wait(LIMIT)
+        wire.send(TEXT, b"a", fin=False)
+        wire.send(CONTINUATION, b"b")
+        wire.send(TEXT, b"c")
+        wire.echo_close()
+
+    with Peer(script) as peer, connect(peer.url) as ws:
+        assert list(ws.recv_streaming()) == ["first"]
+        may_begin.set()
+        stream = ws.recv_streaming()
+        assert next(stream) == "a"
+        assert ws.recv(LIMIT) == "c"
+        with pytest.raises(RuntimeError, match="passed over"):
+            next(stream)
+
+
 def test_pieces_are_sent_as_one_message():
     def script(wire):
         wire.open()

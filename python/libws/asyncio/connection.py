@@ -172,15 +172,17 @@ class Connection(BaseConnection["asyncio.Future[float]"]):
         call is one piece.
         """
         pieces = self._start_pieces()
+        turn = pieces.begin()
         is_last = False
         try:
             while not is_last:
+                pieces.check(turn)
                 piece, is_last = pieces.split(await self._socket._recv(), decode)
                 if piece:
                     yield piece
         finally:
             if not is_last:
-                pieces.skip()
+                pieces.finish(turn)
 
     # -- Sending ------------------------------------------------------------
 

@@ -142,16 +142,18 @@ class Connection(BaseConnection[Answer]):
         """
         with self._alone():
             pieces = self._start_pieces()
+            turn = pieces.begin()
         is_last = False
         try:
             while not is_last:
+                pieces.check(turn)
                 item = self._wait_for_item(self._socket._pop, None)
                 piece, is_last = pieces.split(item, decode)
                 if piece:
                     yield piece
         finally:
             if not is_last:
-                pieces.skip()
+                pieces.finish(turn)
 
     def __iter__(self) -> Iterator[Data]:
         while True:
