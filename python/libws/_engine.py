@@ -68,7 +68,30 @@ def open_engine(
     server_name, sock = options.pop("server_name", None), options.pop("sock", None)
     engine = Engine("client", **options)
     engine.connect(url, subprotocols, headers=headers, origin=origin)
+    if (engine.url or "").startswith("ws+unix:"):
+        raise TypeError("a Unix socket goes without ssl")
     return Opening(engine, options.get("send_high_water", WRITE_LIMIT), server_name, sock)
+
+
+def transport_error(trouble: Exception, code: str) -> WebSocketError:
+    """What a socket of the library would have for a failure of the transport.
+
+    `code` is for what is a matter neither of TLS nor of the name.
+    """
+    text = str(trouble) or type(trouble).__name__
+    error: WebSocketError
+    if isinstance(trouble, ssl.SSLError):
+        is_refused = isinstance(trouble, ssl.SSLCertVerificationError)
+        error, code = TLSError(text), "WS_ERR_CERTIFICATE" if is_refused else "WS_ERR_TLS"
+    elif isinstance(trouble, socket.gaierror):
+        error, code = NetworkError(text), "WS_ERR_RESOLVE"
+    else:
+        error = NetworkError(text)
+        error.errno = getattr(trouble, "errno", None)
+    error.code, error.side, error.phase = code, "transport", "handshake"
+    error.close_code = error.status = error.response = None
+    error.__cause__ = trouble
+    return error
 
 
 class Handler:
@@ -110,7 +133,7 @@ class EngineSocket(EventTarget):
         self._is_streaming = False
         self._is_paused = False
         self._is_processing = False
-        self._trouble: Exception | None = None  # Of the transport.
+        self._trouble: WebSocketError | None = None  # Of the transport.
         self._failure: WebSocketError | None = None
         self._close_info: tuple[int, str, bool] | None = None
 
@@ -220,9 +243,9 @@ class EngineSocket(EventTarget):
             setattr(self, name, None)
             waiter()
 
-    def _fail(self, trouble: Exception) -> None:
+    def _fail(self, trouble: Exception, code: str = "WS_ERR_TRANSPORT") -> None:
         """The transport has failed, or could not be made."""
-        self._trouble = trouble
+        self._trouble = transport_error(trouble, code)
         self._engine.abort(True)
         self._process()
 
@@ -234,11 +257,8 @@ class EngineSocket(EventTarget):
         trouble = self._trouble
         if trouble is None:
             return failure
-        kind = TLSError if isinstance(trouble, ssl.SSLError) else NetworkError
-        specific = kind(str(trouble) or type(trouble).__name__)
-        vars(specific).update(vars(failure))
-        specific.__cause__ = trouble
-        return specific
+        vars(trouble).update({**vars(failure), "code": trouble.code})
+        return trouble
 
     # -- The queue ----------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import errno
+import socket
 import ssl
 import threading
 
@@ -104,6 +106,32 @@ async def test_unknown_certificate_is_refused(kind, server, reported):  # A-51.
             await connect(listening.urls[0], **trust)
         assert isinstance(caught.value, OSError)
         assert caught.value.phase == "handshake"
+        assert caught.value.code == "WS_ERR_CERTIFICATE"
+
+
+# A URL as browsers take it; what it stands for is what the context is for.
+SPELLINGS = ("https://{}/", "wss:{}", "\t WSS://{}/a/../ ", "wss:\\\\{}")
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@async_test
+async def test_context_is_used_however_the_url_is_written(spelling, client, server):
+    async with serve(echo, "127.0.0.1", 0, **server) as listening:
+        url = f"wss://127.0.0.1:{listening.port}/"
+        async with connect(spelling.format(url[6:-1]), **client) as ws:
+            assert ws.url == url
+            assert ws.tls_info() is not None
+    with blocking(**server) as (uri, _):
+        with libws.sync.connect(spelling.format(uri[6:].rstrip("/")), **client) as ws:
+            assert ws.url == uri
+            assert ws.tls_info() is not None
+
+
+@async_test
+async def test_unix_socket_goes_without_a_context():
+    for one in (libws.asyncio.connect, libws.sync.connect):
+        with pytest.raises(TypeError, match="^a Unix socket goes without ssl$"):
+            await one("ws+unix:/nonexistent:/", ssl=ssl.create_default_context())
 
 
 @async_test
@@ -205,13 +233,23 @@ def test_blocking_server_closes(client, server):
 
 
 def test_blocking_failures(client, server):
-    with pytest.raises(libws.NetworkError):
+    with pytest.raises(libws.NetworkError) as caught:
         libws.sync.connect("wss://127.0.0.1:1/", **client)
+    assert (caught.value.code, caught.value.errno) == ("WS_ERR_CONNECT", errno.ECONNREFUSED)
     with blocking(**server) as (uri, _):
-        with pytest.raises(libws.TLSError):
-            libws.sync.connect(uri, ssl=ssl.create_default_context())
-        with pytest.raises(libws.TLSError):
-            libws.sync.connect(uri, ssl=True)
+        for trust in (ssl.create_default_context(), True):
+            with pytest.raises(libws.TLSError) as caught:
+                libws.sync.connect(uri, ssl=trust)
+            assert caught.value.code == "WS_ERR_CERTIFICATE"
+            assert caught.value.phase == "handshake"
+
+
+def test_blocking_handshake_with_a_context_may_take_too_long(client):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(libws.ConnectionTimeout) as caught:
+            libws.sync.connect(f"wss://127.0.0.1:{port}/", open_timeout=0.05, **client)
+    assert caught.value.code == "WS_ERR_HANDSHAKE_TIMEOUT"
 
 
 @async_test

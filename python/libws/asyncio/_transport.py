@@ -166,7 +166,7 @@ class ClientSocket(TransportSocket):
         opening = open_engine(url, subprotocols, options)
         super().__init__(opening.engine, opening.write_limit)
         self._server_name, self._sock = opening.server_name, opening.sock
-        self.url = url
+        self.url = str(opening.engine.url)
         self._task = self._loop.create_task(self._reach(context))
         self._set_timer(self._engine.timeout)
 
@@ -182,8 +182,8 @@ class ClientSocket(TransportSocket):
             place["server_hostname"] = self._server_name or parts.hostname
         try:
             await self._loop.create_connection(lambda: self, **place)
-        except OSError as error:
-            self._fail(error)
+        except (OSError, ValueError) as error:  # ValueError: of a name for TLS.
+            self._fail(error, "WS_ERR_CONNECT")
 
     def _close_transport(self) -> None:
         if not self._task.done():

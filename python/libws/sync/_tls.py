@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 from .._connection import address_text
 from .._core import Connection as Engine
-from .._core import ConnectionTimeout, NetworkError, Response, TLSError
-from .._engine import WRITE_LIMIT, EngineSocket, open_engine
+from .._core import ConnectionTimeout, Response
+from .._engine import WRITE_LIMIT, EngineSocket, open_engine, transport_error
 from .connection import heeding_signals
 
 if TYPE_CHECKING:
@@ -153,9 +153,9 @@ class ClientSocket(BlockingSocket):
         context: ssl.SSLContext,
     ) -> None:
         engine, write_limit, server_name, sock = open_engine(url, subprotocols, options)
-        self.url = url
-        parts = urlsplit(url)
-        is_secure = parts.scheme in ("wss", "https")
+        self.url = str(engine.url)
+        parts = urlsplit(self.url)
+        is_secure = parts.scheme == "wss"
         address = (parts.hostname, parts.port or (HTTPS_PORT if is_secure else HTTP_PORT))
         with connecting():
             if sock is None:
@@ -225,9 +225,9 @@ def connecting() -> Iterator[None]:
     """Raises what a socket of the library would."""
     try:
         yield
-    except ssl.SSLError as error:
-        raise TLSError(str(error)) from error
     except TimeoutError as error:
-        raise ConnectionTimeout("the connection was not open in time") from error
-    except OSError as error:
-        raise NetworkError(str(error)) from error
+        late = ConnectionTimeout("opening handshake has timed out")
+        vars(late).update(vars(transport_error(error, "WS_ERR_HANDSHAKE_TIMEOUT")), side="peer")
+        raise late from error
+    except (OSError, ValueError) as error:  # ValueError: of a name for TLS.
+        raise transport_error(error, "WS_ERR_CONNECT") from error
