@@ -149,6 +149,11 @@ PyObject *core_piece_of_message(const ws_event_data *event) {
 /* -- Numbers and times ----------------------------------------------------- */
 
 int core_milliseconds(PyObject *seconds, const char *name, uint64_t *out) {
+  if (!PyNumber_Check(seconds)) {
+    PyErr_Format(PyExc_TypeError, "%s must be a number of seconds, not %.100s",
+                 name, Py_TYPE(seconds)->tp_name);
+    return -1;
+  }
   const double value = PyFloat_AsDouble(seconds);
   if (value == -1 && PyErr_Occurred()) return -1;
   /* A year of 2^48 milliseconds is beyond all clocks. */
@@ -240,13 +245,18 @@ int core_find_attribute(PyObject *object, PyObject *name, PyObject **out) {
 
 /* -- Lists ----------------------------------------------------------------- */
 
+static bool is_iterable(PyObject *object) {
+  return Py_TYPE(object)->tp_iter != NULL || PySequence_Check(object);
+}
+
 /* An iterable of strings as a list, a str as a list of one. */
 static PyObject *list_of_strings(PyObject *object, const char *name) {
   if (PyUnicode_Check(object)) return Py_BuildValue("[O]", object);
   if (PyBytes_Check(object) || PyByteArray_Check(object) ||
-      PyDict_Check(object)) {
-    PyErr_Format(PyExc_TypeError, "%s must be a str or an iterable of str",
-                 name);
+      PyDict_Check(object) || !is_iterable(object)) {
+    PyErr_Format(PyExc_TypeError,
+                 "%s must be a str or an iterable of str, not %.100s", name,
+                 Py_TYPE(object)->tp_name);
     return NULL;
   }
   return PySequence_List(object);
@@ -299,15 +309,21 @@ static PyObject *call_items(core_state *state, PyObject *object) {
   return items;
 }
 
+static PyObject *refuse_headers(PyObject *object) {
+  return PyErr_Format(
+      PyExc_TypeError,
+      "headers must be a mapping or an iterable of pairs, not %.100s",
+      Py_TYPE(object)->tp_name);
+}
+
 /* A list of pairs from what applications write headers as. */
 static PyObject *list_of_pairs(core_state *state, PyObject *object) {
   if (PyUnicode_Check(object) || PyBytes_Check(object)) {
-    PyErr_SetString(PyExc_TypeError,
-                    "headers must be a mapping or an iterable of pairs");
-    return NULL;
+    return refuse_headers(object);
   }
   PyObject *items = call_items(state, object);
   if (items == NULL && PyErr_Occurred()) return NULL;
+  if (items == NULL && !is_iterable(object)) return refuse_headers(object);
   PyObject *list = PySequence_List(items != NULL ? items : object);
   Py_XDECREF(items);
   return list;
@@ -409,11 +425,23 @@ void core_header_list_release(core_header_list *list) {
 
 /* -- Sockets --------------------------------------------------------------- */
 
+/* The descriptor as an int. */
+static PyObject *detach(core_state *state, PyObject *socket) {
+  if (PyLong_Check(socket)) return Py_NewRef(socket);
+  PyObject *method;
+  if (core_find_attribute(socket, state->detach_name, &method) < 0) return NULL;
+  if (method == NULL) {
+    return PyErr_Format(PyExc_TypeError,
+                        "sock must be a socket or a descriptor, not %.100s",
+                        Py_TYPE(socket)->tp_name);
+  }
+  PyObject *number = PyObject_CallNoArgs(method);
+  Py_DECREF(method);
+  return number;
+}
+
 int core_take_fd(core_state *state, PyObject *socket, int *out_fd) {
-  PyObject *number =
-      PyLong_Check(socket)
-          ? Py_NewRef(socket)
-          : PyObject_CallMethodNoArgs(socket, state->detach_name);
+  PyObject *number = detach(state, socket);
   if (number == NULL) return -1;
   const long fd = PyLong_AsLong(number);
   Py_DECREF(number);

@@ -145,7 +145,7 @@ static int construct(PyObject *op, const init_field *own, PyObject *args,
   core_event *self = (core_event *)op;
   PyObject *type;
   PyObject *init = Py_None;
-  if (!PyArg_ParseTuple(args, "U|O", &type, &init)) return -1;
+  if (!PyArg_ParseTuple(args, "U|O:Event", &type, &init)) return -1;
   if (init != Py_None && !PyDict_Check(init)) {
     PyErr_Format(PyExc_TypeError, "init must be a dict or None, not %.100s",
                  Py_TYPE(init)->tp_name);
@@ -266,7 +266,7 @@ static PyMethodDef event_methods[] = {
 
 static PyType_Slot event_slots[] = {
     {Py_tp_doc,
-     "Event(type, init=None, /, **init)\n--\n\nAn event of the DOM."},
+     "Event(type, init=None, /, **kwargs)\n--\n\nAn event of the DOM."},
     {Py_tp_new, event_new},
     {Py_tp_init, event_init},
     {Py_tp_dealloc, event_dealloc},
@@ -358,7 +358,7 @@ static PyGetSetDef message_getset[] = {
     {0}};
 
 static PyType_Slot message_slots[] = {
-    {Py_tp_doc, "MessageEvent(type, init=None, /, **init)\n--\n\nA message."},
+    {Py_tp_doc, "MessageEvent(type, init=None, /, **kwargs)\n--\n\nA message."},
     {Py_tp_init, message_init},
     {Py_tp_repr, message_repr},
     {Py_tp_traverse, message_traverse},
@@ -399,8 +399,8 @@ static PyMemberDef close_members[] = {
     {0}};
 
 static PyType_Slot close_slots[] = {
-    {Py_tp_doc,
-     "CloseEvent(type, init=None, /, **init)\n--\n\nThe end of a connection."},
+    {Py_tp_doc, "CloseEvent(type, init=None, /, **kwargs)\n--\n\nThe end of a "
+                "connection."},
     {Py_tp_init, close_init},
     {Py_tp_repr, close_repr},
     {Py_tp_traverse, event_traverse},
@@ -445,7 +445,7 @@ static PyMemberDef error_members[] = {
 
 static PyType_Slot error_slots[] = {
     {Py_tp_doc,
-     "ErrorEvent(type, init=None, /, **init)\n--\n\nWhy a connection fails."},
+     "ErrorEvent(type, init=None, /, **kwargs)\n--\n\nWhy a connection fails."},
     {Py_tp_init, error_init},
     {Py_tp_repr, error_repr},
     {Py_tp_traverse, error_traverse},

@@ -15,6 +15,11 @@ int core_option_bool(PyObject *value, bool *out) {
 /* A whole number from `least` to `most`. */
 static int get_number(PyObject *value, const char *name, uint64_t least,
                       uint64_t most, uint64_t *out) {
+  if (!PyIndex_Check(value)) {
+    PyErr_Format(PyExc_TypeError, "%s must be an int, not %.100s", name,
+                 Py_TYPE(value)->tp_name);
+    return -1;
+  }
   PyObject *number = PyNumber_Index(value);
   if (number == NULL) return -1;
   const unsigned long long result = PyLong_AsUnsignedLongLong(number);
@@ -36,6 +41,14 @@ int core_option_u32(PyObject *value, const char *name, uint32_t *out) {
   uint64_t number;
   if (get_number(value, name, 0, UINT32_MAX, &number) < 0) return -1;
   *out = (uint32_t)number;
+  return 0;
+}
+
+int core_option_u16(PyObject *value, const char *name, uint16_t *out) {
+  if (value == Py_None) return 0;
+  uint64_t number;
+  if (get_number(value, name, 0, UINT16_MAX, &number) < 0) return -1;
+  *out = (uint16_t)number;
   return 0;
 }
 

@@ -34,6 +34,7 @@ int core_options_set(PyObject *dict, const core_option *own, void *target,
 
 /* For tables. None leaves what is there. */
 int core_option_bool(PyObject *value, bool *out);
+int core_option_u16(PyObject *value, const char *name, uint16_t *out);
 int core_option_u32(PyObject *value, const char *name, uint32_t *out);
 int core_option_text(PyObject *value, const char *name, const char **out);
 

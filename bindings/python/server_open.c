@@ -68,14 +68,7 @@ static int set_address(place *p, PyObject *host, PyObject *port) {
   if (host != NULL && core_option_text(host, "host", &p->is.host) < 0) {
     return -1;
   }
-  uint32_t number = 0;
-  if (port != NULL && core_option_u32(port, "port", &number) < 0) return -1;
-  if (number > UINT16_MAX) {
-    PyErr_SetString(PyExc_ValueError, "port must be 0 to 65535");
-    return -1;
-  }
-  p->is.port = (uint16_t)number;
-  return 0;
+  return port != NULL ? core_option_u16(port, "port", &p->is.port) : 0;
 }
 
 /* Makes what a listener needs but its descriptor. */

@@ -429,7 +429,7 @@ static PyMemberDef socket_members[] = {
     {0}};
 
 static PyType_Slot socket_slots[] = {
-    {Py_tp_doc, "WebSocket(url, protocols=None, options=None, /, **options)\n"
+    {Py_tp_doc, "WebSocket(url, protocols=None, options=None, /, **kwargs)\n"
                 "--\n\nA connection, as in a browser."},
     {Py_tp_new, socket_new},
     {Py_tp_init, core_socket_init},

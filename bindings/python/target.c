@@ -256,11 +256,12 @@ static int check_callback(core_state *state, PyObject *callback) {
   return -1;
 }
 
+/* `format` is of "UO|O", and names the method. */
 static int get_arguments(core_state *state, PyObject *args, PyObject *kwargs,
-                         listener_arguments *out) {
+                         const char *format, listener_arguments *out) {
   *out = (listener_arguments){.type = NULL};
   PyObject *options = Py_None;
-  if (!PyArg_ParseTuple(args, "UO|O", &out->type, &out->callback, &options) ||
+  if (!PyArg_ParseTuple(args, format, &out->type, &out->callback, &options) ||
       check_callback(state, out->callback) < 0) {
     return -1;
   }
@@ -295,8 +296,13 @@ static PyMethodDef remove_aborted_def = {"remove", remove_aborted, METH_O,
                                          NULL};
 
 static int is_aborted(core_state *state, PyObject *signal) {
-  PyObject *aborted = PyObject_GetAttr(signal, state->aborted_name);
-  if (aborted == NULL) return -1;
+  PyObject *aborted;
+  if (core_find_attribute(signal, state->aborted_name, &aborted) < 0) return -1;
+  if (aborted == NULL) {
+    PyErr_Format(PyExc_TypeError, "signal must be an AbortSignal, not %.100s",
+                 Py_TYPE(signal)->tp_name);
+    return -1;
+  }
   const int result = PyObject_IsTrue(aborted);
   Py_DECREF(aborted);
   return result;
@@ -427,7 +433,8 @@ static PyObject *target_add(PyObject *op, PyObject *args, PyObject *kwargs) {
   core_target *self = (core_target *)op;
   core_state *state = core_state_of(Py_TYPE(op));
   listener_arguments a;
-  if (get_arguments(state, args, kwargs, &a) < 0) return NULL;
+  if (get_arguments(state, args, kwargs, "UO|O:addEventListener", &a) < 0)
+    return NULL;
   if (a.callback == Py_None) Py_RETURN_NONE;
   if (a.options.signal != NULL) {
     const int aborted = is_aborted(state, a.options.signal);
@@ -454,7 +461,8 @@ static PyObject *target_add(PyObject *op, PyObject *args, PyObject *kwargs) {
 static PyObject *target_remove(PyObject *op, PyObject *args, PyObject *kwargs) {
   core_target *self = (core_target *)op;
   listener_arguments a;
-  if (get_arguments(core_state_of(Py_TYPE(op)), args, kwargs, &a) < 0) {
+  if (get_arguments(core_state_of(Py_TYPE(op)), args, kwargs,
+                    "UO|O:removeEventListener", &a) < 0) {
     return NULL;
   }
   listener *entry;
@@ -580,14 +588,14 @@ static void target_dealloc(PyObject *self) {
 static PyMethodDef target_methods[] = {
     {"addEventListener", CORE_METHOD(target_add), METH_VARARGS | METH_KEYWORDS,
      "addEventListener($self, type, listener, options=None, /, "
-     "**options)\n--\n\n"
+     "**kwargs)\n--\n\n"
      "Have `listener`, a callable or an object with handleEvent(), called "
      "with\n"
      "each event of the name `type`. Options: once, capture, signal."},
     {"removeEventListener", CORE_METHOD(target_remove),
      METH_VARARGS | METH_KEYWORDS,
      "removeEventListener($self, type, listener, options=None, /, "
-     "**options)\n--\n\n"
+     "**kwargs)\n--\n\n"
      "Take back addEventListener() with the same arguments."},
     {"dispatchEvent", target_dispatch, METH_O,
      "dispatchEvent($self, event, /)\n--\n\n"

@@ -1,9 +1,8 @@
 """WebSocket as in the browser, client and server."""
 
+import typing as _typing
 from collections.abc import Mapping as _Mapping
 from importlib import import_module as _import_module
-from typing import TYPE_CHECKING as _TYPE_CHECKING
-from typing import Any as _Any
 
 from ._core import *
 from ._core import Headers as _Headers
@@ -11,7 +10,9 @@ from ._core import __all__, __version__ as __version__
 
 _Mapping.register(_Headers)  # pyright: ignore[reportAttributeAccessIssue]
 
-if _TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
+    from . import asyncio as asyncio
+    from . import sync as sync
     from .asyncio import ClientConnection as ClientConnection
     from .asyncio import Server as Server
     from .asyncio import ServerConnection as ServerConnection
@@ -44,12 +45,14 @@ _OF_ASYNCIO = (
 )
 
 
-def __getattr__(name: str) -> _Any:
-    if name in _SUBMODULES:
-        return _import_module(f".{name}", __name__)
-    if name in _OF_ASYNCIO:
-        return getattr(_import_module(".asyncio", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not _typing.TYPE_CHECKING:  # To them any name would be one.
+
+    def __getattr__(name: str) -> _typing.Any:
+        if name in _SUBMODULES:
+            return _import_module(f".{name}", __name__)
+        if name in _OF_ASYNCIO:
+            return getattr(_import_module(".asyncio", __name__), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

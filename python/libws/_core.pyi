@@ -15,7 +15,47 @@ from typing import Any, ClassVar, Final, Literal, NoReturn, Protocol, TypeVar, T
 from typing_extensions import Buffer, Self, Unpack
 
 __version__: str
-__all__: list[str]
+__all__ = [
+    "DOMException",
+    "InvalidStateError",
+    "SyntaxError",
+    "InvalidAccessError",
+    "SecurityError",
+    "AbortError",
+    "WebSocketError",
+    "HandshakeError",
+    "ProtocolError",
+    "PayloadTooBig",
+    "NetworkError",
+    "ConnectionTimeout",
+    "ConnectionClosed",
+    "InvalidStatus",
+    "ProxyError",
+    "TLSError",
+    "ConnectionClosedOK",
+    "ConnectionClosedError",
+    "Event",
+    "MessageEvent",
+    "CloseEvent",
+    "ErrorEvent",
+    "ControlEvent",
+    "ReconnectEvent",
+    "RequestEvent",
+    "ResponseEvent",
+    "EventTarget",
+    "Headers",
+    "Response",
+    "Request",
+    "TLSOptions",
+    "Loop",
+    "get_loop",
+    "run",
+    "stop",
+    "Timer",
+    "WebSocket",
+    "WebSocketServer",
+    "Connection",
+]
 
 _T = TypeVar("_T")
 

@@ -265,6 +265,42 @@ def test_bad_options_raise(options, error):
         libws.WebSocket("ws://h/", **options)
 
 
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"max_message": "1"}, "max_message must be an int, not str"),
+        ({"max_message": 1.5}, "max_message must be an int, not float"),
+        ({"max_redirects": "1"}, "max_redirects must be an int, not str"),
+        ({"ping_interval": "1"}, "ping_interval must be a number of seconds, not str"),
+        ({"origins": 5}, "origins must be a str or an iterable of str, not int"),
+        ({"headers": 5}, "headers must be a mapping or an iterable of pairs, not int"),
+        ({"sock": "1"}, "sock must be a socket or a descriptor, not str"),
+    ],
+)
+def test_wrong_types_are_told_by_name(options, text):
+    with pytest.raises(TypeError) as caught:
+        libws.WebSocket("ws://h/", **options)
+    assert str(caught.value) == text
+
+
+def test_wrong_arguments_are_told_by_name():
+    with pytest.raises(TypeError, match="^protocols must be a str or an iterable of str, not int$"):
+        libws.WebSocket("ws://h/", 5)
+    with pytest.raises(TypeError, match="^port must be an int, not str$"):
+        libws.WebSocketServer("127.0.0.1", "80")
+    with pytest.raises(ValueError, match="^port must be 0 to 65535$"):
+        libws.WebSocketServer("127.0.0.1", -1)
+    target = libws.EventTarget()
+    with pytest.raises(TypeError, match=r"^addEventListener\(\) takes at least 2 arguments"):
+        target.addEventListener()
+    with pytest.raises(TypeError, match=r"^removeEventListener\(\) argument 1 must be str, not int"):
+        target.removeEventListener(5, None)
+    with pytest.raises(TypeError, match="^signal must be an AbortSignal, not int$"):
+        target.addEventListener("a", print, signal=5)
+    with pytest.raises(TypeError, match=r"^Event\(\) takes at least 1 argument"):
+        libws.Event()
+
+
 def test_wss_without_tls_is_refused():
     with pytest.raises(ValueError, match="wss"):
         libws.WebSocket("wss://h/", tls=False)

@@ -60,10 +60,46 @@ def test_every_public_name_has_a_type(pyright_project):
     check("pyright", *options, "--verifytypes", "libws", cwd=pyright_project)
 
 
+# Every error stands where one is due: an ignored line without one is an error, too.
+MISTAKES = """
+import libws
+from libws import Event, MessageEvent, WebSocket
+from libws.asyncio import connect
+
+class Mine(WebSocket):
+    pass
+
+ws: WebSocket = Mine("ws://h/", max_message=5)
+ws.url = "x"  # type: ignore
+ws.send(5)  # type: ignore
+ws.onmessage = 5  # type: ignore
+libws.WebSocket("ws://h/", max_mesage=5)  # type: ignore
+libws.asyncio.serve(5)  # type: ignore
+libws.sync.connect(5)  # type: ignore
+libws.Websocket  # type: ignore
+Event(5)  # type: ignore
+connect("ws://h/", max_message=5)  # type: ignore
+"""
+
+
+def test_checkers_see_mistakes_of_users(tmp_path):
+    (tmp_path / "mistakes.py").write_text(MISTAKES)
+    cache = f"--cache-dir={tmp_path}/cache"
+    check("mypy", "--strict", cache, "mistakes.py", cwd=tmp_path)
+    settings = {
+        "include": ["mistakes.py"],
+        "extraPaths": [str(PACKAGE.parent)],
+        "reportUnnecessaryTypeIgnoreComment": "error",
+        "reportUnusedExpression": False,
+    }
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
+    check("pyright", "--pythonpath", sys.executable, "-p", ".", cwd=tmp_path)
+
+
 def test_stubs_are_what_the_c_module_shows(tmp_path):
     """Names, arguments, defaults. Kinds of dictionaries are for type checkers only."""
     allowed = tmp_path / "allowed"
-    names = ("__all__", "LoopStats", "ServerStats", "SocketStats", "TLSInfo")
+    names = ("LoopStats", "ServerStats", "SocketStats", "TLSInfo")
     allowed.write_text("".join(f"libws._core.{name}\n" for name in names))
     options = ("--concise", "--ignore-disjoint-bases", "--allowlist", allowed)
     check("mypy.stubtest", *options, "libws._core", cwd=tmp_path)
@@ -119,6 +155,14 @@ def undocumented(module):
 @pytest.mark.parametrize("module", list(modules()), ids=lambda module: module.__name__)
 def test_everything_has_a_docstring(module):
     assert sorted(set(undocumented(module))) == []
+
+
+@pytest.mark.parametrize("owner", (libws.WebSocket, libws.EventTarget, libws.Event), ids=repr)
+def test_signatures_can_be_inspected(owner):
+    assert "self" not in inspect.signature(owner).parameters
+    for name in filter(is_public, dir(owner)):
+        if inspect.isroutine(member := getattr(owner, name)):
+            assert "self" in inspect.signature(member).parameters
 
 
 @pytest.mark.parametrize("name", libws._core.__all__)

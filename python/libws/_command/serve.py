@@ -235,7 +235,7 @@ class Service:
             listen=False,
             loop=loop,
             onconnection=self._on_connection,
-            onrequest=self._chat and self._chat.show,
+            onrequest=self._chat.show if self._chat is not None else None,
             onerror=lambda event: complain(COMMAND, event.message),
             onclose=loop.stop,
             protocols=settings.subprotocol or None,
