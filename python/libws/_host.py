@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._core import Loop
@@ -81,6 +81,13 @@ def _finish(task: asyncio.Task[object]) -> None:
     )
 
 
+def _cookie(name: str, value: str) -> str:
+    """A cookie in its header, where it must not pass for two."""
+    if "=" in name or ";" in f"{name}{value}":
+        raise ValueError("a cookie must not have ; in it, nor = in its name")
+    return f"{name}={value}"
+
+
 def with_cookies(
     url: str, cookies: Any, headers: list[tuple[str, str]]
 ) -> list[tuple[str, str]]:
@@ -97,8 +104,11 @@ def with_cookies(
         request = Request(url if url[:2].lower() != "ws" else f"http{url[2:]}")
         cookies.add_cookie_header(request)
         values += filter(None, [request.get_header("Cookie")])
+    elif not isinstance(cookies, Iterable):
+        kind = type(cookies).__name__
+        raise TypeError(f"cookies must be a mapping, pairs or a CookieJar, not {kind}")
     else:
         items = cookies.items() if isinstance(cookies, Mapping) else cookies
-        values += [f"{name}={value}" for name, value in items]
+        values += [_cookie(name, value) for name, value in items]
     others = [pair for pair in headers if pair[0].lower() != "cookie"]
     return [*others, ("Cookie", "; ".join(values))] if values else others

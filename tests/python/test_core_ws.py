@@ -59,6 +59,14 @@ def test_row_69_cookies_are_one_header():
     assert cookies_sent(cookies=None) == []
 
 
+def test_row_69_a_cookie_cannot_pass_for_two():
+    for cookies in ({"a": "1; b=2"}, {"a; b": "1"}, {"a=b": "1"}):
+        with pytest.raises(ValueError, match="^a cookie must not have"):
+            libws.WebSocket("ws://127.0.0.1:1/", cookies=cookies)
+    with pytest.raises(TypeError, match="^cookies must be a mapping, pairs or a CookieJar, not int"):
+        libws.WebSocket("ws://127.0.0.1:1/", cookies=5)
+
+
 def test_row_69_a_jar_knows_which_cookies_go_where():
     jar = CookieJar()
     jar.set_cookie(cookie("plain", "1"))
