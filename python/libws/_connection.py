@@ -227,7 +227,7 @@ class BaseConnection(Generic[Waiter]):
     @property
     def state(self) -> State:
         """Where the connection is between CONNECTING and CLOSED."""
-        return State(self._socket.readyState)
+        return State(self.readyState)
 
     @property
     def subprotocol(self) -> str | None:
@@ -286,7 +286,7 @@ class BaseConnection(Generic[Waiter]):
     @property
     def readyState(self) -> int:
         """CONNECTING, OPEN, CLOSING or CLOSED."""
-        return self._socket.readyState
+        return self._socket.readyState if hasattr(self, "_socket") else WebSocket.CONNECTING
 
     @property
     def bufferedAmount(self) -> int:
@@ -355,7 +355,10 @@ class BaseConnection(Generic[Waiter]):
         return self._socket.tlsInfo()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.state.name} {self.url}>"
+        kind = type(self).__name__
+        if not hasattr(self, "_socket"):
+            return f"<{kind} CONNECTING>"
+        return f"<{kind} {self.state.name} {self.url}>"
 
     # -- What needs no waiting ----------------------------------------------
 

@@ -39,9 +39,9 @@ class Handshakes:
         spoken = options.pop("subprotocols", None)
         self._spoken = [spoken] if isinstance(spoken, str) else spoken and list(spoken)
         options["protocols"] = self._spoken
-        self._select: Hook | None = options.pop("select_subprotocol", None)
-        self._process_request: Hook | None = options.pop("process_request", None)
-        self._process_response: Hook | None = options.pop("process_response", None)
+        self._select = _take_hook(options, "select_subprotocol")
+        self._process_request = _take_hook(options, "process_request")
+        self._process_response = _take_hook(options, "process_response")
 
     @property
     def are_plain(self) -> bool:
@@ -62,7 +62,7 @@ class Handshakes:
         """
         response = None
         if self._process_request is not None:
-            response = yield self._process_request(connection, request)
+            response = _checked((yield self._process_request(connection, request)))
         if response is None and not request.is_upgrade:
             return None
         if response is None and not self._is_allowed(request):
@@ -93,8 +93,27 @@ class Handshakes:
     ) -> Generator[Any, Any, Response]:
         if self._process_response is None:
             return response
-        other = yield self._process_response(connection, request, response)
+        other = _checked((yield self._process_response(connection, request, response)))
         return response if other is None else other
+
+
+def _take_hook(options: dict[str, Any], name: str) -> Hook | None:
+    hook: Hook | None = options.pop(name, None)
+    if hook is not None:
+        check_callable(name, hook)
+    return hook
+
+
+def check_callable(name: str, value: object) -> None:
+    """Raises TypeError for an argument that cannot be called."""
+    if not callable(value):
+        raise TypeError(f"{name} must be callable, not {type(value).__name__}")
+
+
+def _checked(response: object) -> Response | None:
+    if response is None or isinstance(response, Response):
+        return response
+    raise TypeError(f"a hook must return a Response or None, not {type(response).__name__}")
 
 
 async def run_async(steps: Steps) -> Response | None:

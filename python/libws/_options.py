@@ -89,7 +89,8 @@ class ClientOptions(ConnectionOptions, total=False):
     proxy_tls: TLS
     tls: TLS
     ssl: _ssl.SSLContext | bool | None
-    """Instead of `tls`; a context of the ssl module costs speed."""
+    """Instead of `tls`; a context of the ssl module costs speed, and goes
+    without a proxy."""
     server_hostname: str | None
     """Whom the certificate must be for. Default: the URL's host."""
     sock: socket.socket | None

@@ -6,9 +6,11 @@ import re
 import socket
 
 import libws
+import libws.sync
 import pytest
 from libws.asyncio import (
     ServerConnection,
+    State,
     basic_auth,
     broadcast,
     connect,
@@ -169,6 +171,39 @@ async def test_plain_request_is_told_to_upgrade():  # Row 361.
     async with serving() as server, serving(process_request=lambda *_: None) as hooked:
         await run_client(server, script)
         await run_client(hooked, script)
+
+
+@async_test
+async def test_connection_in_a_hook_is_connecting():
+    seen = []
+
+    def hook(connection, request):
+        seen.append((repr(connection), connection.state, connection.readyState))
+
+    async with serving(process_request=hook) as server:
+        assert repr(server) == f"<Server {server.urls[0]}>"
+        async with connect(server.urls[0]):
+            pass
+    assert seen == [("<ServerConnection CONNECTING>", State.CONNECTING, 0)]
+    assert repr(server) == "<Server closing>"
+
+
+@async_test
+async def test_hook_has_to_return_a_response(reported):
+    async with serving(process_request=lambda *_: (403, {}, b"")) as server:
+        assert await status_of(server.urls[0]) == 500
+    error = reported.pop()["exception"]
+    assert str(error) == "a hook must return a Response or None, not tuple"
+
+
+@pytest.mark.parametrize(
+    "name", ("handler", "process_request", "process_response", "select_subprotocol")
+)
+def test_what_cannot_be_called_is_refused(name):
+    arguments = {"handler": print, name: 5}
+    for serve_one in (libws.asyncio.serve, libws.sync.serve):
+        with pytest.raises(TypeError, match=f"^{name} must be callable, not int$"):
+            serve_one(host="127.0.0.1", port=0, **arguments)
 
 
 @async_test

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._connection import GOING_AWAY, INTERNAL_ERROR, NORMAL_CLOSURE, address_of
 from .._core import ConnectionClosed, Request, Response, WebSocket, WebSocketServer
-from .._handshake import Handshakes, Routes, run_async
+from .._handshake import Handshakes, Routes, check_callable, run_async
 from .._options import own_names, places, socket_options, take_ssl
 from .connection import Connection
 
@@ -44,10 +44,12 @@ class ServerConnection(Connection):
 
     @property
     def request(self) -> Request:
+        """What the client has asked."""
         return self._request  # type: ignore[no-any-return]
 
     @property
     def remote_address(self) -> tuple[str, int] | str:
+        """Host and port of the peer; the path of a Unix socket."""
         return address_of(self.request.remote)
 
     def subscribe(self, topic: str) -> None:
@@ -109,6 +111,10 @@ class Server:
             client_tracking=False,
             **options,
         )
+
+    def __repr__(self) -> str:
+        state = "closing" if self._is_closing else " ".join(self.urls)
+        return f"<{type(self).__name__} {state}>"
 
     async def _listen(self, host: str | None, port: int, place: dict[str, Any]) -> None:
         self._core.listen(host, port, **place)
@@ -271,6 +277,7 @@ class serve:
         create_connection: MakeConnection = ServerConnection,
         **options: Unpack[ServerOptions],
     ) -> None:
+        check_callable("handler", handler)
         self._options, self._max_queue = socket_options(options)
         self._ssl = take_ssl(self._options)
         self._places = places(host, port, self._options)

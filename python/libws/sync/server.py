@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._connection import GOING_AWAY, INTERNAL_ERROR, NORMAL_CLOSURE, address_of
+from .._connection import GOING_AWAY, INTERNAL_ERROR, NORMAL_CLOSURE, address_of, address_text
 from .._core import (
     ConnectionClosed,
     Loop,
@@ -26,7 +26,7 @@ from .._core import (
     WebSocket,
     WebSocketServer,
 )
-from .._handshake import Accept, Handshakes, Routes, run_sync
+from .._handshake import Accept, Handshakes, Routes, check_callable, run_sync
 from .._options import places, socket_options, take_ssl
 from .connection import Connection, heeding_signals
 
@@ -60,10 +60,12 @@ class ServerConnection(Connection):
 
     @property
     def request(self) -> Request:
+        """What the client has asked."""
         return self._request  # type: ignore[no-any-return]
 
     @property
     def remote_address(self) -> tuple[str, int] | str:
+        """Host and port of the peer; the path of a Unix socket."""
         return address_of(self.request.remote)
 
     def respond(self, status: int, text: str) -> Response:
@@ -97,6 +99,12 @@ class Server:
         self._is_closing = False
         self._acceptors = 0  # Threads in serve_forever().
         self._waker, self._wakened = socket.socketpair()
+
+    def __repr__(self) -> str:
+        with self._lock:
+            addresses = [] if self._is_closing else [one.getsockname() for one in self._listeners]
+        state = " ".join(map(address_text, addresses)) or "closing"
+        return f"<{type(self).__name__} {state}>"
 
     @property
     def port(self) -> int:
@@ -295,6 +303,7 @@ def serve(
     Arguments are those of libws.asyncio.serve, but the handler and the hooks are
     plain functions. For each connection there is a thread.
     """
+    check_callable("handler", handler)
     named, max_queue = socket_options(options)
     context = take_ssl(named)
     tls = named.pop("tls", None)
