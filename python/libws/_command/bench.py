@@ -190,9 +190,22 @@ class Bench:
         self._began = time.perf_counter_ns()
         self._shown_at = self._began
         self._tick()
-        for peer in self._peers:
-            for _ in range(self._settings.pipeline):
-                peer.send(time.perf_counter_ns())
+        self._fill()
+
+    def _fill(self) -> None:
+        """Sends the first messages, which to compress can take longer than all of the time."""
+        for _ in range(self._settings.pipeline):
+            for peer in self._peers:
+                now = time.perf_counter_ns()
+                if self._is_over(now):
+                    self._close_all()
+                if not self.is_running:
+                    return
+                peer.send(now)
+
+    def _is_over(self, now: int) -> bool:
+        seconds = self._settings.seconds
+        return seconds is not None and now - self._began >= seconds * 1e9
 
     def _tick(self) -> None:
         """Shows how it goes on a terminal, and ends it in time."""
@@ -200,7 +213,7 @@ class Bench:
         elapsed, seconds = (now - self._began) / 1e9, self._settings.seconds
         if self._is_closing:
             return
-        if seconds is not None and elapsed >= seconds:
+        if self._is_over(now):
             self._close_all()
             return
         if is_terminal(sys.stderr) and now > self._shown_at:
