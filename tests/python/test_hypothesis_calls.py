@@ -14,6 +14,7 @@ import sys
 import weakref
 
 import hypothesis
+import pytest
 from core_peers import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close_body
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -26,6 +27,9 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.register_profile("search", max_examples=5000, deadline=None)
 hypothesis.settings.load_profile("usual")
+
+# Some seconds of work, which on a machine with much else to do are minutes.
+pytestmark = pytest.mark.timeout(600)
 
 TURNS_TO_END = 5000  # Of a millisecond each, for the last events.
 
