@@ -101,9 +101,11 @@ WS_API const char *ws_version(void);
   X(INVALID_CONTROL_PAYLOAD_LENGTH, -58, "control frame over 125 bytes")       \
   X(NON_MINIMAL_LENGTH, -59, "payload length not in its shortest form")        \
   X(UNSUPPORTED_DATA_PAYLOAD_LENGTH, -60, "payload length over 2^63 - 1")      \
-  X(UNSUPPORTED_MESSAGE_LENGTH, -61, "message exceeds the size limit")         \
-  X(TOO_MANY_BUFFERED_PARTS, -62, "message has too many fragments")            \
-  X(TOO_MANY_USELESS_FRAMES, -63, "too many useless frames")                   \
+  X(UNSUPPORTED_MESSAGE_LENGTH, -61,                                           \
+    "message exceeds the size limit (max_message)")                            \
+  X(TOO_MANY_BUFFERED_PARTS, -62,                                              \
+    "message has too many fragments (max_fragments)")                          \
+  X(TOO_MANY_USELESS_FRAMES, -63, "too many useless frames (useless_burst)")   \
   X(INVALID_UTF8, -64, "text is not valid UTF-8")                              \
   X(INVALID_CLOSE_CODE, -65, "close code that must not be on the wire")        \
   X(INVALID_CLOSE_PAYLOAD, -66, "Close body of one byte")                      \

@@ -118,6 +118,13 @@ static ws_phase phase_of(const ws_conn *conn) {
   return WS_PHASE_CLOSING;
 }
 
+/* How much of an error's text a peer is told: not the option of ours that
+ * stands in brackets at its end. */
+static size_t public_len(const char *text) {
+  const char *option = strstr(text, " (");
+  return option != NULL ? (size_t)(option - text) : strlen(text);
+}
+
 /* Tries to tell the peer why. Returns whether what waits in the output should
  * still be sent. */
 static bool tell_peer(ws_conn *conn, int err) {
@@ -128,7 +135,7 @@ static bool tell_peer(ws_conn *conn, int err) {
   if (code == 0) return false;
   const char *reason = ws_strerror(err);
   if (!conn->is_close_sent &&
-      ws__send_close(conn, code, reason, strlen(reason)) == 0 &&
+      ws__send_close(conn, code, reason, public_len(reason)) == 0 &&
       conn->is_close_sent) {
     conn->sent_code = code;
   }
