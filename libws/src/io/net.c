@@ -394,6 +394,9 @@ static struct msghdr message_of(struct iovec *slices, size_t count,
 
 ws__io ws__net_recvv(int fd, struct iovec *slices, size_t count,
                      size_t *out_len) {
+  if (count == 1) {
+    return ws__net_recv(fd, slices->iov_base, slices->iov_len, out_len);
+  }
   size_t len;
   struct msghdr message = message_of(slices, count, &len);
   ssize_t done;
@@ -405,6 +408,9 @@ ws__io ws__net_recvv(int fd, struct iovec *slices, size_t count,
 
 ws__io ws__net_sendv(int fd, struct iovec *slices, size_t count,
                      size_t *out_len) {
+  if (count == 1) {
+    return ws__net_send(fd, slices->iov_base, slices->iov_len, out_len);
+  }
   size_t len;
   const struct msghdr message = message_of(slices, count, &len);
   ssize_t done;

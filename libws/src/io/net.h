@@ -148,7 +148,8 @@ typedef enum ws__io {
 } ws__io;
 
 /* Receive and send; `len` is not 0. Fewer bytes may be taken than were given;
- * with slices also because only the first ones are looked at. */
+ * with slices also because only the first ones are looked at. One slice costs
+ * no more than its bytes would by themselves. */
 ws__io ws__net_recv(int fd, void *data, size_t len, size_t *out_len);
 ws__io ws__net_recvv(int fd, struct iovec *slices, size_t count,
                      size_t *out_len);

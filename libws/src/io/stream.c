@@ -48,10 +48,7 @@ ws__stream_status ws__stream_write(int fd, ws__tls *tls, struct iovec *pieces,
   if (tls != NULL) {
     return ws__stream_of_tls(ws__tls_write(tls, pieces, count, out_n));
   }
-  const ws__io io = count == 1 ? ws__net_send(fd, pieces[0].iov_base,
-                                              pieces[0].iov_len, out_n)
-                               : ws__net_sendv(fd, pieces, count, out_n);
-  return of_io(io, WS__STREAM_WANT_WRITE);
+  return of_io(ws__net_sendv(fd, pieces, count, out_n), WS__STREAM_WANT_WRITE);
 }
 
 void ws__stream_close(int fd, ws__tls *tls) {

@@ -139,10 +139,7 @@ static ws__tls_status send_pieces(const ws__openssl_conn *c,
   if (c->base.below != NULL) {
     return ws__tls_write(c->base.below, pieces, count, out_n);
   }
-  const ws__io io = count == 1 ? ws__net_send(c->fd, pieces[0].iov_base,
-                                              pieces[0].iov_len, out_n)
-                               : ws__net_sendv(c->fd, pieces, count, out_n);
-  return of_io(io, WS__TLS_WANT_WRITE);
+  return of_io(ws__net_sendv(c->fd, pieces, count, out_n), WS__TLS_WANT_WRITE);
 }
 
 static ws__tls_status receive_into(const ws__openssl_conn *c,
@@ -153,10 +150,7 @@ static ws__tls_status receive_into(const ws__openssl_conn *c,
     return ws__tls_read(c->base.below, places[0].iov_base, places[0].iov_len,
                         out_n);
   }
-  const ws__io io = count == 1 ? ws__net_recv(c->fd, places[0].iov_base,
-                                              places[0].iov_len, out_n)
-                               : ws__net_recvv(c->fd, places, count, out_n);
-  return of_io(io, WS__TLS_WANT_READ);
+  return of_io(ws__net_recvv(c->fd, places, count, out_n), WS__TLS_WANT_READ);
 }
 
 /* Keeps why a transfer has failed. */
