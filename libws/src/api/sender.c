@@ -3,12 +3,11 @@
 #include "api/sender.h"
 #include "base/list.h"
 #include "proto/conn.h"
+#include "proto/message.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define ALLOWED_FLAGS ((unsigned)WS_SEND_UNCOMPRESSED | WS_SEND_VALID_UTF8)
 
 struct ws_sender {
   ws__inbox *inbox;
@@ -173,13 +172,8 @@ static int post(parcel *p) {
 
 int ws_sender_send(ws_sender *sender, ws_message_type type, const void *data,
                    size_t len, unsigned flags) {
-  if ((type != WS_TEXT && type != WS_BINARY) || (flags & ~ALLOWED_FLAGS) != 0) {
-    return WS_ERR_INVALID_ARGUMENT;
-  }
-  const bool is_unchecked = (flags & WS_SEND_VALID_UTF8) == 0;
-  if (type == WS_TEXT && is_unchecked && !ws__utf8_is_valid(data, len)) {
-    return WS_ERR_INVALID_UTF8;
-  }
+  const int err = ws__message_check(type, data, len, flags);
+  if (err != 0) return err;
   parcel *p = new_parcel(sender, data, len);
   if (p == NULL) return WS_ERR_NO_MEMORY;
   p->type = type;

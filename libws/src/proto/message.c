@@ -94,19 +94,25 @@ static ws_message *make_plain(ws_conn_config *config, ws_message_type type,
   return message;
 }
 
-int ws_message_new(ws_conn_config *config, ws_message_type type,
-                   const void *data, size_t len, unsigned flags,
-                   ws_message **out_message) {
+int ws__message_check(ws_message_type type, const void *data, size_t len,
+                      unsigned flags) {
   if (type != WS_TEXT && type != WS_BINARY) return WS_ERR_INVALID_ARGUMENT;
   if ((flags & ~ALLOWED_FLAGS) != 0) return WS_ERR_INVALID_ARGUMENT;
   const bool is_checked =
       type == WS_BINARY || (flags & WS_SEND_VALID_UTF8) != 0;
-  if (!is_checked && !ws__utf8_is_valid(data, len)) return WS_ERR_INVALID_UTF8;
+  return is_checked || ws__utf8_is_valid(data, len) ? 0 : WS_ERR_INVALID_UTF8;
+}
+
+int ws_message_new(ws_conn_config *config, ws_message_type type,
+                   const void *data, size_t len, unsigned flags,
+                   ws_message **out_message) {
+  int err = ws__message_check(type, data, len, flags);
+  if (err != 0) return err;
 
   ws_message *message = make_plain(config, type, data, len);
   if (message == NULL) return WS_ERR_NO_MEMORY;
   message->flags |= flags;
-  const int err = wants_deflated(message) ? add_deflated(message, data) : 0;
+  err = wants_deflated(message) ? add_deflated(message, data) : 0;
   if (err != 0) {
     ws_message_free(message);
     return err;

@@ -36,6 +36,11 @@ struct ws_message {
   uint8_t bytes[];
 };
 
+/* Checks a whole message that is to be sent later: type, flags and text.
+ * Returns 0, WS_ERR_INVALID_ARGUMENT or WS_ERR_INVALID_UTF8. */
+int ws__message_check(ws_message_type type, const void *data, size_t len,
+                      unsigned flags);
+
 /* Makes a run without frames, with room for so many bytes of them; NULL without
  * memory. It is a message that is not sent itself: `plain` is all it holds. */
 ws_message *ws__run_new(size_t room);
