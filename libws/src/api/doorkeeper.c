@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-#define BUCKET_BITS  10
-#define BUCKETS_SIZE (((size_t)1 << BUCKET_BITS) * sizeof(ws__guest *))
+#define BUCKETS      1024
+#define BUCKETS_SIZE (BUCKETS * sizeof(ws__guest *))
 
 struct ws__guest {
   ws__guest *next;
@@ -18,10 +18,9 @@ int ws__doorkeeper_init(ws__doorkeeper *keeper, uint32_t max,
                         uint32_t max_by_guest) {
   *keeper = (ws__doorkeeper){.max = max, .max_by_guest = max_by_guest};
   atomic_init(&keeper->count, 0);
-  if (ws_random(NULL, &keeper->salt, sizeof(keeper->salt)) != 0) {
+  if (ws_random(NULL, &keeper->key, sizeof(keeper->key)) != 0) {
     return WS_ERR_RANDOM;
   }
-  keeper->salt |= 1; /* An odd factor loses nothing. */
   if (max_by_guest > 0) {
     keeper->buckets = ws__alloc_zero(&ws__malloc, BUCKETS_SIZE);
     if (keeper->buckets == NULL) return WS_ERR_NO_MEMORY;
@@ -59,9 +58,8 @@ static bool key_of(const ws__addr *peer, uint64_t *out_key) {
 }
 
 static ws__guest **bucket_of(ws__doorkeeper *keeper, uint64_t key) {
-  /* Multiply-shift hashing: the upper bits depend on all of the key. */
-  const uint64_t hash = (key ^ (key >> 32)) * keeper->salt;
-  return &keeper->buckets[hash >> (64 - BUCKET_BITS)];
+  const uint64_t hash = ws__siphash(keeper->key, &key, sizeof(key));
+  return &keeper->buckets[hash % BUCKETS];
 }
 
 /* Finds the guest or makes one, and counts. NULL if it may not come in. */

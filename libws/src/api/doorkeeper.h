@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/hidden.h"
+#include "base/siphash.h"
 #include "io/net.h"
 
 #include <pthread.h>
@@ -23,7 +24,7 @@ typedef struct ws__doorkeeper {
   atomic_uint count;
 
   pthread_mutex_t lock; /* Of what follows. */
-  uint64_t salt;        /* So that no one can choose a bucket. */
+  ws__siphash_key key;  /* So that no one can choose a bucket. */
   ws__guest **buckets;  /* NULL without `max_by_guest`. */
 } ws__doorkeeper;
 
