@@ -45,7 +45,9 @@ WS_API const char *ws_version(void);
  * stable.
  *
  * Names that other implementations gave the same faults are kept, so that
- * EXPECTED_MASK means here what it means in npm's `ws`. */
+ * EXPECTED_MASK means here what it means in npm's `ws`. The option to raise
+ * stands in brackets at the end of a text, where the Close that tells the peer
+ * leaves it out. */
 #define WS_ERR_MAP(X)                                                          \
   /* Misuse by the caller. */                                                  \
   X(INVALID_ARGUMENT, -1, "invalid argument")                                  \
