@@ -158,9 +158,7 @@ def _run_row(row, options, measure):
     return results
 
 
-def run_rows(options, measure):
-    """Returns all results. `measure` is called with a peer, a row and seconds, and
-    returns numbers by name."""
+def _run_rows(options, measure):
     results = []
     begin = time.monotonic()
     for i, row in enumerate(options.rows, 1):
@@ -176,8 +174,7 @@ def _processor():
     return match.group(1) if match else platform.machine()
 
 
-def describe(options):
-    """The conditions of a run."""
+def _describe(options):
     return {
         "processor": _processor(),
         "system": f"{platform.system()} {platform.release()}",
@@ -187,12 +184,29 @@ def describe(options):
     }
 
 
-def write(run, text, drawing, stem):
-    """Prints the report, and writes it, all numbers and a chart beside each other."""
+def run_all(options, measure, stem, **conditions):
+    """Returns the run: its conditions, these among them, and all results. `measure` is
+    called with a peer, a row, seconds and the log, and returns numbers by name."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    with open(stem.with_suffix(".log"), "w", encoding="utf-8") as log:
+        results = _run_rows(options, lambda *what: measure(*what, log))
+    return {**_describe(options), **conditions, "results": results}
+
+
+def write(run, report, chart, stem):
+    """Prints the report, and writes it, all numbers and a chart beside each other.
+    `report` and `chart` are the modules that know how."""
+    text = report.markdown(run)
     stem.with_suffix(".json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
     stem.with_suffix(".md").write_text(text, encoding="utf-8")
-    stem.with_suffix(".svg").write_text(drawing, encoding="utf-8")
+    stem.with_suffix(".svg").write_text(chart.draw(run), encoding="utf-8")
     print(text, end="")
+
+
+def write_again(options, report, chart):
+    """write() for the run that --again names."""
+    run = json.loads(options.again.read_text(encoding="utf-8"))
+    write(run, report, chart, options.again)
 
 
 # -- Results -----------------------------------------------------------------------

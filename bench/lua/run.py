@@ -2,7 +2,6 @@
 """Measures the Lua side of libws beside its peers; see README.md."""
 
 import argparse
-import json
 import socket
 import subprocess
 import sys
@@ -96,25 +95,15 @@ def measure(peer, row, seconds, log):
 # -- All of them -------------------------------------------------------------------
 
 
-def run_rows(options):
-    BUILD.mkdir(parents=True, exist_ok=True)
-    with open(BUILD / "lua.log", "w", encoding="utf-8") as log:
-        return harness.run_rows(options, lambda *what: measure(*what, log))
-
-
-def report_run(run, stem):
-    harness.write(run, report.markdown(run), chart.draw(run), stem)
-
-
 def main(argv):
     options = parse_arguments(argv)
     if options.again is not None:
-        report_run(json.loads(options.again.read_text(encoding="utf-8")), options.again)
+        harness.write_again(options, report, chart)
         return
     harness.keep_those_there(options)
     harness.allow_descriptors()
-    run = harness.describe(options)
-    report_run({**run, "results": run_rows(options)}, BUILD / "lua")
+    run = harness.run_all(options, measure, BUILD / "lua")
+    harness.write(run, report, chart, BUILD / "lua")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 """Measures the Python side of libws beside its peers; see README.md."""
 
 import argparse
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -75,31 +74,22 @@ def measure(peer, row, seconds, log):
 # -- All of them -------------------------------------------------------------------
 
 
-def run_rows(options):
-    with open(BUILD / "python.log", "w", encoding="utf-8") as log:
-        return harness.run_rows(options, lambda *what: measure(*what, log))
-
-
 def python_version():
     done = subprocess.run([VENV / "bin/python", "--version"], capture_output=True, text=True)
     return done.stdout.strip()
 
 
-def report_run(run, stem):
-    harness.write(run, report.markdown(run), chart.draw(run), stem)
-
-
 def main(argv):
     options = parse_arguments(argv)
     if options.again is not None:
-        report_run(json.loads(options.again.read_text(encoding="utf-8")), options.again)
+        harness.write_again(options, report, chart)
         return
     if not options.no_build:
         prepare()
     harness.keep_those_there(options)
     harness.allow_descriptors()
-    run = {**harness.describe(options), "python": python_version()}
-    report_run({**run, "results": run_rows(options)}, BUILD / "python")
+    run = harness.run_all(options, measure, BUILD / "python", python=python_version())
+    harness.write(run, report, chart, BUILD / "python")
 
 
 if __name__ == "__main__":

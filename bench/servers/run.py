@@ -5,7 +5,6 @@ Each measurement has a server of its own, which starts before it and ends with i
 """
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
@@ -15,11 +14,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import chart
 import harness
 import report
-from peers import BIN, COMPRESSION, OURS, PEERS, RAW, ROOT, TLS
+from peers import BIN, COMPRESSION, PEERS, RAW, ROOT, TLS
 from rows import ROWS, TEXT
 
 OUT = ROOT / "build/bench"
-CHART = ROOT / "docs/images/bench-servers.svg"
 
 
 def parse_arguments(argv):
@@ -27,14 +25,10 @@ def parse_arguments(argv):
         prog="tools/bench.sh",
         description="Compares the servers of bench/servers with each other and with the raw"
         " echo of bytes. Builds them first, in build/bench-peers; leaves out what it cannot."
-        " Prints the table, which also goes to build/bench/servers.md, and all that was"
-        " measured to servers.json beside it. The chart goes there too, and after a run of"
-        " everything to docs/images.",
+        " Prints the table, which also goes to build/bench/servers.md; all that was"
+        " measured goes to servers.json beside it, and the chart to servers.svg.",
     )
-    options = harness.parse_options(parser, argv, PEERS, ROWS, always=(RAW,))
-    options.is_full = not options.quick and len(options.peers) == len(PEERS)
-    options.is_full = options.is_full and len(options.rows) == len(ROWS)
-    return options
+    return harness.parse_options(parser, argv, PEERS, ROWS, always=(RAW,))
 
 
 # -- One measurement ---------------------------------------------------------------
@@ -75,30 +69,17 @@ def keep_rows_within(options, descriptors):
     options.rows = [row for row in options.rows if row.descriptors <= descriptors]
 
 
-def run_rows(options):
-    with open(OUT / "servers.log", "w", encoding="utf-8") as log:
-        return harness.run_rows(options, lambda *what: measure(*what, log))
-
-
-def report_run(run, stem):
-    harness.write(run, report.markdown(run), chart.draw(run), stem)
-
-
 def main(argv):
     options = parse_arguments(argv)
     if options.again is not None:
-        report_run(json.loads(options.again.read_text(encoding="utf-8")), options.again)
+        harness.write_again(options, report, chart)
         return
     harness.keep_those_there(options)
     if RAW not in options.peers:
         sys.exit("The raw echo was not built.")
-    OUT.mkdir(parents=True, exist_ok=True)
     keep_rows_within(options, harness.allow_descriptors())
-    run = {**harness.describe(options), "results": run_rows(options)}
-    report_run(run, OUT / "servers")
-    if options.is_full and OURS in options.peers:
-        CHART.parent.mkdir(parents=True, exist_ok=True)
-        CHART.write_text(chart.draw(run), encoding="utf-8")
+    run = harness.run_all(options, measure, OUT / "servers")
+    harness.write(run, report, chart, OUT / "servers")
 
 
 if __name__ == "__main__":
