@@ -116,6 +116,17 @@ function support.serve_echo(options)
   return support.serve(all)
 end
 
+--- A server of ours that sends more to each client than a queue takes in.
+function support.serve_flood()
+  return support.serve {
+    onconnection = function(ws)
+      for _ = 1, 64 do
+        ws:send "x"
+      end
+    end,
+  }
+end
+
 -- -- Raw peers -----------------------------------------------------------------
 
 local function xor(a, b)

@@ -121,13 +121,7 @@ describe("the collector", function()
   end)
 
   it("has a socket read on that nobody can receive from", function()
-    local server = support.serve {
-      onconnection = function(ws)
-        for _ = 1, 64 do
-          ws:send "x"
-        end
-      end,
-    }
+    local server = support.serve_flood()
     local function open_and_forget_unread()
       local ws = assert(support.connect(server.url, { close_timeout = false }))
       while ws:stats().messages_received < 16 do

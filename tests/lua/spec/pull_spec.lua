@@ -217,13 +217,7 @@ describe("calls that wait", function()
   end)
 
   it("do not hinder a close by what nobody has received", both(function()
-    local server = support.serve {
-      onconnection = function(ws)
-        for _ = 1, 64 do
-          ws:send "x"
-        end
-      end,
-    }
+    local server = support.serve_flood()
     local ws = assert(support.connect(server.url))
     while ws:stats().messages_received < 16 do
       support.loop:sleep(0)
