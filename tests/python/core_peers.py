@@ -50,6 +50,11 @@ def accept_of(key):
     return base64.b64encode(hashlib.sha1(key + GUID).digest())
 
 
+def with_wrong_letter(accept):
+    """The same but for its first letter, whatever that was: keys are random."""
+    return (b"y" if accept.startswith(b"x") else b"x") + accept[1:]
+
+
 def listening():
     """A listener on a free port."""
     listener = socket.create_server(("127.0.0.1", 0))

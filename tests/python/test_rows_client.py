@@ -5,7 +5,7 @@ import socket
 import tempfile
 
 import pytest
-from core_peers import CLOSE, accept_of, close_body
+from core_peers import CLOSE, accept_of, close_body, with_wrong_letter
 from core_run import FAILED
 from row_link import DEFLATE, both, client, url_of
 from shells import certificate  # noqa: F401 - a fixture.
@@ -204,7 +204,7 @@ ANSWERS = [
     answer(79, SWITCH, b"Upgrade: h2c", CONNECTION, ACCEPT),  # Row 79.
     answer(80, SWITCH, UPGRADE, ACCEPT),  # Row 80.
     answer(83, SWITCH, UPGRADE, CONNECTION),  # Row 83.
-    answer(83, *GOOD, accept=lambda key: b"x" + key[1:]),
+    answer(83, *GOOD, accept=with_wrong_letter),
     answer(85, *GOOD, accept=bytes.swapcase),  # Row 85.
     answer(86, *GOOD, PROTOCOL),  # Row 86.
     answer(87, *GOOD, PROTOCOL, protocols="FOOBAR"),  # Row 87.
